@@ -1,0 +1,193 @@
+"""Yahoo's eleven sectors and their industries, and the two ways in which it spells an industry."""
+
+from __future__ import annotations
+
+DASH = "—"
+"""Screener and search write "Software—Infrastructure"; a profile "Software - Infrastructure"."""
+
+SECTORS: dict[str, tuple[str, ...]] = {
+    "Basic Materials": (
+        "Agricultural Inputs",
+        "Aluminum",
+        "Building Materials",
+        "Chemicals",
+        "Coking Coal",
+        "Copper",
+        "Gold",
+        "Lumber & Wood Production",
+        "Other Industrial Metals & Mining",
+        "Other Precious Metals & Mining",
+        "Paper & Paper Products",
+        "Silver",
+        "Specialty Chemicals",
+        "Steel",
+    ),
+    "Communication Services": (
+        "Advertising Agencies",
+        "Broadcasting",
+        "Electronic Gaming & Multimedia",
+        "Entertainment",
+        "Internet Content & Information",
+        "Publishing",
+        "Telecom Services",
+    ),
+    "Consumer Cyclical": (
+        "Apparel Manufacturing",
+        "Apparel Retail",
+        "Auto & Truck Dealerships",
+        "Auto Manufacturers",
+        "Auto Parts",
+        "Department Stores",
+        "Footwear & Accessories",
+        "Furnishings, Fixtures & Appliances",
+        "Gambling",
+        "Home Improvement Retail",
+        "Internet Retail",
+        "Leisure",
+        "Lodging",
+        "Luxury Goods",
+        "Packaging & Containers",
+        "Personal Services",
+        "Recreational Vehicles",
+        "Residential Construction",
+        "Resorts & Casinos",
+        "Restaurants",
+        "Specialty Retail",
+        "Textile Manufacturing",
+        "Travel Services",
+    ),
+    "Consumer Defensive": (
+        "Beverages - Brewers",
+        "Beverages - Non-Alcoholic",
+        "Beverages - Wineries & Distilleries",
+        "Confectioners",
+        "Discount Stores",
+        "Education & Training Services",
+        "Farm Products",
+        "Food Distribution",
+        "Grocery Stores",
+        "Household & Personal Products",
+        "Packaged Foods",
+        "Tobacco",
+    ),
+    "Energy": (
+        "Oil & Gas Drilling",
+        "Oil & Gas E&P",
+        "Oil & Gas Equipment & Services",
+        "Oil & Gas Integrated",
+        "Oil & Gas Midstream",
+        "Oil & Gas Refining & Marketing",
+        "Thermal Coal",
+        "Uranium",
+    ),
+    "Financial Services": (
+        "Asset Management",
+        "Banks - Diversified",
+        "Banks - Regional",
+        "Capital Markets",
+        "Credit Services",
+        "Financial Conglomerates",
+        "Financial Data & Stock Exchanges",
+        "Insurance Brokers",
+        "Insurance - Diversified",
+        "Insurance - Life",
+        "Insurance - Property & Casualty",
+        "Insurance - Reinsurance",
+        "Insurance - Specialty",
+        "Mortgage Finance",
+        "Shell Companies",
+    ),
+    "Healthcare": (
+        "Biotechnology",
+        "Diagnostics & Research",
+        "Drug Manufacturers - General",
+        "Drug Manufacturers - Specialty & Generic",
+        "Health Information Services",
+        "Healthcare Plans",
+        "Medical Care Facilities",
+        "Medical Devices",
+        "Medical Distribution",
+        "Medical Instruments & Supplies",
+        "Pharmaceutical Retailers",
+    ),
+    "Industrials": (
+        "Aerospace & Defense",
+        "Airlines",
+        "Airports & Air Services",
+        "Building Products & Equipment",
+        "Business Equipment & Supplies",
+        "Conglomerates",
+        "Consulting Services",
+        "Electrical Equipment & Parts",
+        "Engineering & Construction",
+        "Farm & Heavy Construction Machinery",
+        "Industrial Distribution",
+        "Infrastructure Operations",
+        "Integrated Freight & Logistics",
+        "Marine Shipping",
+        "Metal Fabrication",
+        "Pollution & Treatment Controls",
+        "Railroads",
+        "Rental & Leasing Services",
+        "Security & Protection Services",
+        "Specialty Business Services",
+        "Specialty Industrial Machinery",
+        "Staffing & Employment Services",
+        "Tools & Accessories",
+        "Trucking",
+        "Waste Management",
+    ),
+    "Real Estate": (
+        "REIT - Diversified",
+        "REIT - Healthcare Facilities",
+        "REIT - Hotel & Motel",
+        "REIT - Industrial",
+        "REIT - Mortgage",
+        "REIT - Office",
+        "REIT - Residential",
+        "REIT - Retail",
+        "REIT - Specialty",
+        "Real Estate Services",
+        "Real Estate - Development",
+        "Real Estate - Diversified",
+    ),
+    "Technology": (
+        "Communication Equipment",
+        "Computer Hardware",
+        "Consumer Electronics",
+        "Electronic Components",
+        "Electronics & Computer Distribution",
+        "Information Technology Services",
+        "Scientific & Technical Instruments",
+        "Semiconductor Equipment & Materials",
+        "Semiconductors",
+        "Software - Application",
+        "Software - Infrastructure",
+        "Solar",
+    ),
+    "Utilities": (
+        "Utilities - Diversified",
+        "Utilities - Independent Power Producers",
+        "Utilities - Regulated Electric",
+        "Utilities - Regulated Gas",
+        "Utilities - Regulated Water",
+        "Utilities - Renewable",
+    ),
+}
+"""Sector to its industries, in the profile's spelling: 11 sectors, 145 industries."""
+
+
+def screener_spelling(industry: str) -> str:
+    """An industry as screener and search spell it."""
+    return industry.replace(" - ", DASH)
+
+
+def profile_spelling(industry: str) -> str:
+    """An industry as a profile spells it."""
+    return industry.replace(DASH, " - ")
+
+
+def key(label: str) -> str:
+    """The key of a sector or industry in Yahoo's addresses, like "software-infrastructure"."""
+    words = label.lower().replace("&", " ").replace(",", " ").replace("-", " ").split()
+    return "-".join(words)

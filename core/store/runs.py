@@ -1,0 +1,173 @@
+"""Long runs and the outcome of each of their items in SQL."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, insert, select, update
+
+from core.model import Outcome, RunInfo, RunState, Scope, ScopeKind
+from core.store.schema import run_items, runs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+
+def create(
+    connection: Connection,
+    *,
+    kind: str,
+    provider: str,
+    scope: Scope,
+    total: int,
+    owner: str,
+    now: int,
+) -> int:
+    """A new run in the state RUNNING; its id."""
+    result = connection.execute(
+        insert(runs).values(
+            kind=kind,
+            provider=provider,
+            scope=json.dumps(asdict(scope)),
+            state=RunState.RUNNING,
+            total=total,
+            started_at=now,
+            heartbeat_at=now,
+            owner=owner,
+        )
+    )
+    key = result.inserted_primary_key
+    assert key is not None  # noqa: S101 - an INSERT of one row always has one
+    return int(key[0])
+
+
+def set_state(
+    connection: Connection, run_id: int, state: RunState, message: str, *, now: int
+) -> None:
+    """Change the run's state; a state that is over also stamps its end."""
+    connection.execute(
+        update(runs)
+        .where(runs.c.id == run_id)
+        .values(
+            state=state, message=message, heartbeat_at=now, ended_at=now if state.is_over else None
+        )
+    )
+
+
+def reopen(connection: Connection, run_id: int, *, owner: str, total: int, now: int) -> None:
+    """Take up an ended run again under a new owner."""
+    connection.execute(
+        update(runs)
+        .where(runs.c.id == run_id)
+        .values(
+            state=RunState.RUNNING,
+            owner=owner,
+            heartbeat_at=now,
+            ended_at=None,
+            message="",
+            total=total,
+        )
+    )
+
+
+def heartbeat(connection: Connection, run_id: int, *, owner: str, now: int) -> bool:
+    """Say that the owner is still at work; False when somebody else has taken the run over."""
+    result = connection.execute(
+        update(runs).where(runs.c.id == run_id, runs.c.owner == owner).values(heartbeat_at=now)
+    )
+    return bool(result.rowcount)
+
+
+def record_item(
+    connection: Connection, run_id: int, item: str, outcome: str, detail: str, *, now: int
+) -> None:
+    """Store the outcome of one item."""
+    connection.execute(
+        insert(run_items).values(run_id=run_id, item=item, outcome=outcome, detail=detail, at=now)
+    )
+
+
+def counts(connection: Connection, run_id: int) -> dict[str, int]:
+    """How many items of the run have each outcome."""
+    rows = connection.execute(
+        select(run_items.c.outcome, func.count())
+        .where(run_items.c.run_id == run_id)
+        .group_by(run_items.c.outcome)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def items(
+    connection: Connection, run_id: int, *, outcome: str | None = None, limit: int = 1_000
+) -> list[Outcome]:
+    """The newest outcomes of the run, newest first, all or those of one kind."""
+    statement = (
+        select(run_items.c.at, run_items.c.item, run_items.c.outcome, run_items.c.detail)
+        .where(run_items.c.run_id == run_id)
+        .order_by(run_items.c.at.desc(), run_items.c.item.desc())
+        .limit(limit)
+    )
+    if outcome is not None:
+        statement = statement.where(run_items.c.outcome == outcome)
+    rows = connection.execute(statement).fetchall()
+    return [
+        Outcome(len(rows) - n, row.at, row.item, row.outcome, row.detail)
+        for n, row in enumerate(rows)
+    ]
+
+
+def get(connection: Connection, run_id: int) -> RunInfo | None:
+    row = connection.execute(select(runs).where(runs.c.id == run_id)).first()
+    return _info(connection, row) if row else None
+
+
+def recent(connection: Connection, limit: int = 50) -> list[RunInfo]:
+    """The latest runs, newest first."""
+    rows = connection.execute(
+        select(runs).order_by(runs.c.started_at.desc(), runs.c.id.desc()).limit(limit)
+    ).fetchall()
+    return [_info(connection, row) for row in rows]
+
+
+def latest(connection: Connection, kind: str) -> RunInfo | None:
+    """The newest run of a kind."""
+    row = connection.execute(
+        select(runs)
+        .where(runs.c.kind == kind)
+        .order_by(runs.c.started_at.desc(), runs.c.id.desc())
+        .limit(1)
+    ).first()
+    return _info(connection, row) if row else None
+
+
+def active(connection: Connection, kind: str) -> Sequence[Any]:
+    """The runs of a kind that somebody works on, or that somebody left without a word."""
+    return connection.execute(
+        select(runs.c.id, runs.c.owner, runs.c.heartbeat_at).where(
+            runs.c.kind == kind, runs.c.state.in_([RunState.RUNNING, RunState.PAUSED])
+        )
+    ).fetchall()
+
+
+def _info(connection: Connection, row: Any) -> RunInfo:
+    scope = json.loads(row.scope)
+    scope["kind"] = ScopeKind(scope["kind"])
+    scope["symbols"] = tuple(scope["symbols"])
+    by_outcome = counts(connection, row.id)
+    return RunInfo(
+        id=row.id,
+        kind=row.kind,
+        scope=Scope(**scope),
+        state=RunState(row.state),
+        total=row.total,
+        done=sum(by_outcome.values()),
+        counts=by_outcome,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        message=row.message,
+        owner=row.owner,
+    )

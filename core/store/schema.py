@@ -1,0 +1,223 @@
+"""The tables, as SQLAlchemy Core. One definition for SQLite and PostgreSQL.
+
+Times are whole UTC seconds (`*_at`, `ts`); `ts` of a daily bar is midnight UTC of its session date.
+SQLite tables are STRICT, so a text can never hide in a price column.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import (
+    REAL,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Numeric,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy import Dialect
+    from sqlalchemy.types import TypeEngine
+
+SCHEMA_VERSION = 1
+APPLICATION_ID = 0x53544B59
+"""'STKY' in the SQLite header: tells our files from any other program's."""
+
+metadata = MetaData()
+
+Whole = BigInteger().with_variant(Integer, "sqlite")
+Real: TypeEngine[float] = Double().with_variant(REAL, "sqlite")
+"""Eight bytes on both: PostgreSQL's REAL has only four."""
+
+
+class Money(TypeDecorator[Decimal]):
+    """An exact amount, price or quantity with eight decimals.
+
+    SQLite has no decimal type: there it is an INTEGER of hundred-millionths, which sums and sorts
+    exactly up to 92 billion. PostgreSQL keeps NUMERIC(28, 8).
+    """
+
+    impl = Numeric
+    cache_ok = True
+    scale = Decimal(10) ** 8
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        kind: TypeEngine[Any] = Integer() if dialect.name == "sqlite" else Numeric(28, 8)
+        return dialect.type_descriptor(kind)
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
+        if value is None or dialect.name != "sqlite":
+            return value
+        return int((value * self.scale).to_integral_value())
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
+        if value is None or dialect.name != "sqlite":
+            return None if value is None else Decimal(value)
+        return Decimal(value) / self.scale
+
+
+def _table(name: str, *items: Any, clustered: bool = False) -> Table:
+    """A table; a clustered one is stored in the order of its primary key, without row ids."""
+    return Table(name, metadata, *items, sqlite_strict=True, sqlite_with_rowid=not clustered)
+
+
+symbols = _table(
+    "symbols",
+    Column("id", Integer, primary_key=True),
+    Column("symbol", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False, server_default=""),
+    Column("asset_class", Text, nullable=False, server_default="stock"),
+    Column("kind", Text, nullable=False, server_default="common"),
+    Column("exchange", Text, nullable=False, server_default=""),
+    Column("tradable", Integer, nullable=False, server_default="1"),
+    Column("sector", Text),
+    Column("industry", Text),
+    Column("sector_status", Text, nullable=False, server_default="never_asked"),
+    Column("sector_source", Text),
+    Column("sector_last_updated", Whole),
+    Column("sector_attempts", Integer, nullable=False, server_default="0"),
+    Column("sector_error", Text),
+    Column("sector_locked", Integer, nullable=False, server_default="0"),
+    Column("sector_note", Text),
+    Column("added_at", Whole, nullable=False),
+    CheckConstraint(
+        "sector_status IN ('never_asked', 'found', 'none', 'not_found', 'failed', 'ineligible')",
+        name="sector_status_known",
+    ),
+    CheckConstraint("(sector_status = 'found') = (sector IS NOT NULL)", name="found_has_sector"),
+)
+Index("symbols_by_sector_status", symbols.c.sector_status)
+
+sector_changes = _table(
+    "sector_changes",
+    Column("id", Integer, primary_key=True),
+    Column("symbol_id", ForeignKey("symbols.id", ondelete="CASCADE"), nullable=False),
+    Column("changed_at", Whole, nullable=False),
+    Column("old_sector", Text),
+    Column("old_industry", Text),
+    Column("old_status", Text, nullable=False),
+    Column("new_sector", Text),
+    Column("new_industry", Text),
+    Column("new_status", Text, nullable=False),
+    Column("source", Text, nullable=False),
+)
+Index("sector_changes_by_symbol", sector_changes.c.symbol_id, sector_changes.c.changed_at)
+
+series = _table(
+    "series",
+    Column("id", Integer, primary_key=True),
+    Column("symbol", Text, nullable=False),
+    Column("asset_class", Text, nullable=False),
+    Column("interval", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("adjustment", Text, nullable=False),
+    # Maintained with every write, so that no statistic ever counts bars.
+    Column("bars", Whole, nullable=False, server_default="0"),
+    Column("provisional", Whole, nullable=False, server_default="0"),
+    Column("first_ts", Whole),
+    Column("last_ts", Whole),
+    Column("fetched_at", Whole),
+    UniqueConstraint("symbol", "asset_class", "interval", "source", "adjustment"),
+)
+
+bars = _table(
+    "bars",
+    Column("series_id", ForeignKey("series.id", ondelete="CASCADE"), primary_key=True),
+    Column("ts", Whole, primary_key=True, autoincrement=False),
+    Column("open", Real, nullable=False),
+    Column("high", Real, nullable=False),
+    Column("low", Real, nullable=False),
+    Column("close", Real, nullable=False),
+    Column("volume", Real, nullable=False),
+    Column("vwap", Real),
+    Column("transactions", Whole),
+    Column("flags", Integer, nullable=False, server_default="0"),
+    clustered=True,
+)
+FLAG_PROVISIONAL = 1
+
+coverage = _table(
+    "coverage",
+    Column("series_id", ForeignKey("series.id", ondelete="CASCADE"), primary_key=True),
+    Column("start_ts", Whole, primary_key=True, autoincrement=False),
+    Column("end_ts", Whole, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("asked_at", Whole, nullable=False),
+    Column("recheck_at", Whole),
+    CheckConstraint("answer IN ('bars', 'empty')", name="coverage_answer_known"),
+    CheckConstraint("start_ts < end_ts", name="coverage_not_empty"),
+    clustered=True,
+)
+
+trades = _table(
+    "trades",
+    Column("id", Integer, primary_key=True),
+    Column("trade_id", Text, nullable=False, unique=True),
+    Column("symbol", Text, nullable=False),
+    Column("side", Text, nullable=False),
+    Column("quantity", Money, nullable=False),
+    Column("entry_at", Whole, nullable=False),
+    Column("entry_price", Money, nullable=False),
+    Column("exit_at", Whole),
+    Column("exit_price", Money),
+    Column("net_pnl", Money),
+    Column("fees", Money, nullable=False, server_default="0"),
+    Column("currency", Text, nullable=False, server_default="USD"),
+    Column("strategy", Text, nullable=False, server_default=""),
+    Column("exit_reason", Text, nullable=False, server_default=""),
+    Column("account", Text, nullable=False, server_default=""),
+    Column("origin", Text, nullable=False, server_default=""),
+    CheckConstraint("side IN ('long', 'short')", name="side_known"),
+)
+Index("trades_by_entry", trades.c.entry_at)
+Index("trades_by_symbol", trades.c.symbol, trades.c.entry_at)
+
+runs = _table(
+    "runs",
+    Column("id", Integer, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("total", Whole, nullable=False, server_default="0"),
+    Column("started_at", Whole, nullable=False),
+    Column("ended_at", Whole),
+    Column("heartbeat_at", Whole, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("message", Text, nullable=False, server_default=""),
+)
+Index("runs_by_start", runs.c.kind, runs.c.started_at)
+
+run_items = _table(
+    "run_items",
+    Column("run_id", ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("item", Text, primary_key=True),
+    Column("outcome", Text, nullable=False),
+    Column("detail", Text, nullable=False, server_default=""),
+    Column("at", Whole, nullable=False),
+    clustered=True,
+)
+Index("run_items_by_outcome", run_items.c.run_id, run_items.c.outcome)
+
+provider_state = _table(
+    "provider_state",
+    Column("provider", Text, primary_key=True),
+    Column("next_slot_us", Whole, nullable=False, server_default="0"),
+    Column("blocked_until", Whole),
+    Column("strikes", Integer, nullable=False, server_default="0"),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("day", Text, nullable=False, server_default=""),
+    Column("requests_today", Whole, nullable=False, server_default="0"),
+    clustered=True,
+)

@@ -1,0 +1,202 @@
+"""How SQLite is opened, begun, copied, and how its failures read.
+
+The recipe: the driver never begins a transaction itself (its own way neither rolls back DDL nor
+lets a reader become a writer); reads begin DEFERRED, writes IMMEDIATE; WAL with synchronous=FULL,
+because WAL with NORMAL loses committed transactions in a power cut.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from sqlalchemy import QueuePool, create_engine
+from sqlalchemy.exc import DBAPIError
+
+from core.errors import (
+    DamagedStore,
+    NotACache,
+    StoreError,
+    StoreFull,
+    StoreLocked,
+    StoreReadOnly,
+    StoreUnavailable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection, Engine
+
+BUSY_TIMEOUT_MS = 1_000
+"""Short, because SQLite's own wait cannot be cancelled; Store.write goes on waiting by itself."""
+
+AUTOCHECKPOINT_PAGES = 4_000
+LENGTH_LIMIT = 50_000_000
+"""No honest cell is larger; a crafted view could otherwise build one of a gigabyte."""
+
+
+def uri(path: Path, *, mode: str, immutable: bool = False) -> str:
+    """The SQLite URI of a file; special characters in the path are quoted."""
+    return f"file:{quote(str(path))}?mode={mode}" + ("&immutable=1" if immutable else "")
+
+
+def create_empty(path: Path) -> None:
+    """An empty file that only its owner can read; SQLite gives -wal and -shm the same rights."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except OSError as error:
+        raise StoreUnavailable(
+            f"The cache {path} cannot be created: {error.strerror or error}."
+        ) from error
+
+
+def make_engine(path: Path, *, read_only: bool, folder_writable: bool) -> Engine:
+    """An engine for the file. A read-only one in a read-only folder is opened as immutable, the
+    only way SQLite can read a WAL database there; changes by others are then not seen."""
+    wal = path.with_name(path.name + "-wal")
+    immutable = read_only and not folder_writable and not wal.exists()
+    target = uri(path, mode="ro" if read_only else "rw", immutable=immutable)
+
+    def connect() -> sqlite3.Connection:
+        # cached_statements: the hot paths use a handful of statements, far below the default 128.
+        connection = sqlite3.connect(
+            target,
+            uri=True,
+            isolation_level=None,
+            timeout=BUSY_TIMEOUT_MS / 1000,
+            check_same_thread=False,
+        )
+        try:
+            _configure(connection, read_only=read_only)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    return create_engine(
+        "sqlite://",
+        creator=connect,
+        poolclass=QueuePool,
+        pool_size=8,
+        max_overflow=8,
+        hide_parameters=True,
+        # Transactions are begun by Store.read and Store.write, so the engine's own are off.
+        isolation_level="AUTOCOMMIT",
+        pool_reset_on_return=None,
+    )
+
+
+def _configure(connection: sqlite3.Connection, *, read_only: bool) -> None:
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LENGTH_LIMIT)
+    for pragma in ("foreign_keys=ON", "trusted_schema=OFF", "cell_size_check=ON", "mmap_size=0"):
+        connection.execute(f"PRAGMA {pragma}")
+    if not read_only:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute(f"PRAGMA wal_autocheckpoint={AUTOCHECKPOINT_PAGES}")
+
+
+def try_begin(connection: Connection) -> bool:
+    """Take the write lock; False when another program holds it."""
+    try:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    except DBAPIError as error:
+        if _code(error.orig) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return False
+        raise
+    return True
+
+
+def backup(source: Path, target: Path) -> None:
+    """A complete copy of the database at `source`, taken while others may be using it.
+
+    Written under a temporary name and renamed when whole. One step (`pages=-1`): a stepwise copy
+    starts anew with every write of another connection and may never end.
+    """
+    part = target.with_name(target.name + ".part")
+    try:
+        with plain_errors(source):
+            part.unlink(missing_ok=True)
+            create_empty(part)
+            with (
+                closing(sqlite3.connect(uri(source, mode="ro"), uri=True)) as original,
+                closing(sqlite3.connect(uri(part, mode="rw"), uri=True)) as copy,
+            ):
+                original.backup(copy, pages=-1)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def plain_errors(path: Path) -> Iterator[None]:
+    """Within the block, the failures of SQLite and of its file leave as a StoreError."""
+    try:
+        yield
+    except DBAPIError as error:
+        if isinstance(error.orig, sqlite3.Error) and _is_environment(error.orig):
+            raise explain(error.orig, path) from error
+        raise
+    except sqlite3.Error as error:
+        if _is_environment(error):
+            raise explain(error, path) from error
+        raise
+
+
+def explain(error: sqlite3.Error, path: Path) -> StoreError:
+    """The sentence for a failure of SQLite."""
+    name = path.name
+    code = _code(error)
+    if code in (sqlite3.SQLITE_FULL,) or _extended(error) == sqlite3.SQLITE_IOERR_WRITE:
+        return StoreFull(
+            f"There is no space left for {name}. What was saved before is safe. "
+            "Free some space, then go on."
+        )
+    kinds: dict[int, tuple[type[StoreError], str]] = {
+        sqlite3.SQLITE_BUSY: (StoreLocked, f"Another program is using {name}. Try again soon."),
+        sqlite3.SQLITE_LOCKED: (StoreLocked, f"Another program is using {name}. Try again soon."),
+        sqlite3.SQLITE_READONLY: (
+            StoreReadOnly,
+            f"{name} cannot be written: the file, its folder or the disk is read-only.",
+        ),
+        sqlite3.SQLITE_CORRUPT: (
+            DamagedStore,
+            f"{name} is damaged. Nothing was changed. Restore a backup, or open another file.",
+        ),
+        sqlite3.SQLITE_NOTADB: (NotACache, f"{name} is not a Stockyard cache. It was not touched."),
+    }
+    kind, text = kinds.get(
+        code,
+        (StoreUnavailable, f"{path} cannot be reached: {error}. Check the disk and the folder."),
+    )
+    return kind(text)
+
+
+def _is_environment(error: sqlite3.Error) -> bool:
+    return _code(error) in (
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_TOOBIG,
+    )
+
+
+def _code(error: Any) -> int:
+    return _extended(error) & 0xFF
+
+
+def _extended(error: Any) -> int:
+    return int(getattr(error, "sqlite_errorcode", None) or 0)

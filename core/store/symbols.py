@@ -1,0 +1,340 @@
+"""The symbol directory and its sectors in SQL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, case, func, insert, not_, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from core.model import (
+    AssetClass,
+    Kind,
+    ScopeKind,
+    SectorStatus,
+    SymbolColumns,
+    SymbolInfo,
+)
+from core.store.schema import run_items, sector_changes, series, symbols
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from sqlalchemy import ColumnElement, Connection
+
+    from core.model import Scope
+
+CHUNK = 400
+"""Rows a statement: SQLite allows 32,766 parameters, and long statements gain nothing."""
+
+IN_CHUNK = 900
+
+FUNDS = (Kind.ETF, Kind.ETN, Kind.FUND)
+
+_INFO = (
+    symbols.c.symbol,
+    symbols.c.name,
+    symbols.c.asset_class,
+    symbols.c.kind,
+    symbols.c.exchange,
+    symbols.c.tradable,
+    symbols.c.sector,
+    symbols.c.industry,
+    symbols.c.sector_status,
+    symbols.c.sector_source,
+    symbols.c.sector_last_updated,
+    symbols.c.sector_attempts,
+    symbols.c.sector_error,
+    symbols.c.sector_locked,
+    symbols.c.sector_note,
+)
+
+
+def upsert_listings(connection: Connection, listings: Iterable[SymbolInfo], *, now: int) -> int:
+    """Add the symbols and refresh what the listing says of known ones; how many were given.
+
+    Sectors are left alone: a listing knows nothing of them. Only the eligibility that follows from
+    the security type is brought up to date.
+    """
+    rows = [_listing_row(info, now) for info in listings]
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    for start in range(0, len(rows), CHUNK):
+        statement = dialect.insert(symbols).values(rows[start : start + CHUNK])
+        new = statement.excluded
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=[symbols.c.symbol],
+                set_={
+                    "name": new.name,
+                    "asset_class": new.asset_class,
+                    "kind": new.kind,
+                    "exchange": new.exchange,
+                    "tradable": new.tradable,
+                    "sector_status": _status_after_listing(new),
+                    "sector_error": case(
+                        (new.sector_status == SectorStatus.INELIGIBLE, new.sector_error),
+                        (symbols.c.sector_status == SectorStatus.INELIGIBLE, None),
+                        else_=symbols.c.sector_error,
+                    ),
+                },
+            )
+        )
+    return len(rows)
+
+
+def _listing_row(info: SymbolInfo, now: int) -> dict[str, Any]:
+    return {
+        "symbol": info.symbol,
+        "name": info.name,
+        "asset_class": info.asset_class,
+        "kind": info.kind,
+        "exchange": info.exchange,
+        "tradable": int(info.tradable),
+        "sector_status": info.sector_status,
+        "sector_error": info.sector_error,
+        "added_at": now,
+    }
+
+
+def _status_after_listing(new: Any) -> ColumnElement[str]:
+    old = symbols.c.sector_status
+    becomes_ineligible = and_(
+        new.sector_status == SectorStatus.INELIGIBLE,
+        old.in_([SectorStatus.NEVER_ASKED, SectorStatus.FAILED]),
+    )
+    becomes_eligible = and_(
+        new.sector_status != SectorStatus.INELIGIBLE, old == SectorStatus.INELIGIBLE
+    )
+    return case(
+        (becomes_ineligible, SectorStatus.INELIGIBLE.value),
+        (becomes_eligible, SectorStatus.NEVER_ASKED.value),
+        else_=old,
+    )
+
+
+def info(connection: Connection, symbol: str) -> SymbolInfo | None:
+    """The directory's entry for the symbol, None when it has none."""
+    row = connection.execute(select(*_INFO).where(symbols.c.symbol == symbol)).first()
+    return _info(row) if row else None
+
+
+def _info(row: Any) -> SymbolInfo:
+    return SymbolInfo(
+        symbol=row.symbol,
+        name=row.name,
+        asset_class=AssetClass(row.asset_class),
+        kind=Kind(row.kind),
+        exchange=row.exchange,
+        tradable=bool(row.tradable),
+        sector=row.sector,
+        industry=row.industry,
+        sector_status=SectorStatus(row.sector_status),
+        sector_source=row.sector_source,
+        sector_last_updated=row.sector_last_updated,
+        sector_attempts=row.sector_attempts,
+        sector_error=row.sector_error,
+        sector_locked=bool(row.sector_locked),
+        sector_note=row.sector_note,
+    )
+
+
+def columns(connection: Connection) -> SymbolColumns:
+    """Every symbol with its bars in short, in symbol order."""
+    held = (
+        select(
+            series.c.symbol,
+            func.count().label("series"),
+            func.sum(series.c.bars).label("bars"),
+            func.min(series.c.first_ts).label("first_ts"),
+            func.max(series.c.last_ts).label("last_ts"),
+        )
+        .where(series.c.bars > 0)
+        .group_by(series.c.symbol)
+        .subquery()
+    )
+    rows = connection.execute(
+        select(
+            symbols.c.symbol,
+            symbols.c.name,
+            symbols.c.asset_class,
+            symbols.c.kind,
+            symbols.c.exchange,
+            func.coalesce(symbols.c.sector, ""),
+            func.coalesce(symbols.c.industry, ""),
+            symbols.c.sector_status,
+            func.coalesce(symbols.c.sector_error, ""),
+            func.coalesce(held.c.series, 0),
+            func.coalesce(held.c.bars, 0),
+            func.coalesce(held.c.first_ts, 0),
+            func.coalesce(held.c.last_ts, 0),
+        )
+        .select_from(symbols.outerjoin(held, held.c.symbol == symbols.c.symbol))
+        .order_by(symbols.c.symbol)
+    ).fetchall()
+    listed: list[list[Any]] = [list(column) for column in zip(*rows, strict=True)]
+    return SymbolColumns(*(listed or [[] for _ in range(13)]))
+
+
+def count(connection: Connection) -> int:
+    return connection.execute(select(func.count()).select_from(symbols)).scalar_one()
+
+
+def status_counts(connection: Connection) -> dict[SectorStatus, int]:
+    """How many symbols have each sector status."""
+    rows = connection.execute(
+        select(symbols.c.sector_status, func.count()).group_by(symbols.c.sector_status)
+    )
+    return {SectorStatus(status): number for status, number in rows}
+
+
+def known(connection: Connection, wanted: Sequence[str]) -> set[str]:
+    """Those of the wanted symbols that the directory holds."""
+    found: set[str] = set()
+    for start in range(0, len(wanted), IN_CHUNK):
+        part = wanted[start : start + IN_CHUNK]
+        found.update(
+            connection.execute(select(symbols.c.symbol).where(symbols.c.symbol.in_(part))).scalars()
+        )
+    return found
+
+
+def sectors_of(connection: Connection, wanted: Sequence[str]) -> dict[str, str | None]:
+    """The stored sector of each wanted symbol that the directory holds; None where it has none."""
+    found: dict[str, str | None] = {}
+    for start in range(0, len(wanted), IN_CHUNK):
+        part = wanted[start : start + IN_CHUNK]
+        rows = connection.execute(
+            select(symbols.c.symbol, symbols.c.sector).where(symbols.c.symbol.in_(part))
+        )
+        found.update((symbol, sector) for symbol, sector in rows)
+    return found
+
+
+def work_list(
+    connection: Connection,
+    scope: Scope,
+    *,
+    now: int,
+    run_id: int | None = None,
+    unanswered: bool = False,
+) -> list[str]:
+    """The symbols that the scope still has to ask for: stocks before funds, then by symbol.
+
+    With `run_id`, those that this run has an outcome for are left out. That makes the same query
+    the way to continue after a pause, a crash or a reboot. With `unanswered`, only those that no
+    run has an answer for.
+    """
+    statement = (
+        select(symbols.c.symbol)
+        .where(_in_scope(scope, now))
+        .order_by(case((symbols.c.kind.in_(FUNDS), 1), else_=0), symbols.c.symbol)
+    )
+    if run_id is not None:
+        answered = select(run_items.c.item).where(run_items.c.run_id == run_id)
+        statement = statement.where(not_(symbols.c.symbol.in_(answered)))
+    if unanswered:
+        statement = statement.where(symbols.c.sector_status == SectorStatus.NEVER_ASKED)
+    found = connection.execute(statement).scalars().all()
+    if scope.kind is ScopeKind.SELECTION:
+        wanted = set(scope.symbols)
+        return [symbol for symbol in found if symbol in wanted]
+    return list(found)
+
+
+def _in_scope(scope: Scope, now: int) -> ColumnElement[bool]:
+    status = symbols.c.sector_status
+    free = and_(symbols.c.sector_locked == 0, status != SectorStatus.INELIGIBLE)
+    answered = [SectorStatus.FOUND, SectorStatus.NONE, SectorStatus.NOT_FOUND]
+    unknown = [SectorStatus.NONE, SectorStatus.NOT_FOUND, SectorStatus.FAILED]
+    by_kind = {
+        ScopeKind.NEVER_ASKED: status == SectorStatus.NEVER_ASKED,
+        ScopeKind.UNKNOWN: status.in_(unknown),
+        ScopeKind.OLDER: and_(
+            status.in_(answered),
+            or_(
+                symbols.c.sector_last_updated.is_(None),
+                symbols.c.sector_last_updated < now - scope.days * 86_400,
+            ),
+        ),
+        ScopeKind.SELECTION: status.is_not(None),
+    }
+    return and_(free, by_kind[scope.kind])
+
+
+def record_answer(
+    connection: Connection,
+    symbol: str,
+    status: SectorStatus,
+    *,
+    sector: str | None,
+    industry: str | None,
+    source: str,
+    now: int,
+) -> None:
+    """Store a provider's authoritative answer, and log it when it differs from the last one.
+
+    A locked symbol keeps what the user set.
+    """
+    old = connection.execute(
+        select(symbols.c.id, symbols.c.sector, symbols.c.industry, symbols.c.sector_status).where(
+            symbols.c.symbol == symbol, symbols.c.sector_locked == 0
+        )
+    ).first()
+    if old is None:
+        return
+    connection.execute(
+        update(symbols)
+        .where(symbols.c.id == old.id)
+        .values(
+            sector=sector,
+            industry=industry,
+            sector_status=status,
+            sector_source=source,
+            sector_last_updated=now,
+            sector_attempts=0,
+            sector_error=None,
+        )
+    )
+    if (old.sector, old.industry, old.sector_status) != (sector, industry, status):
+        connection.execute(
+            insert(sector_changes).values(
+                symbol_id=old.id,
+                changed_at=now,
+                old_sector=old.sector,
+                old_industry=old.industry,
+                old_status=old.sector_status,
+                new_sector=sector,
+                new_industry=industry,
+                new_status=status,
+                source=source,
+            )
+        )
+
+
+def record_failure(connection: Connection, symbol: str, reason: str, *, give_up_after: int) -> None:
+    """Count a failed attempt. A symbol without an answer becomes `failed` after so many of them;
+    an earlier answer stays as it is, because a failure says nothing about the symbol."""
+    attempts = symbols.c.sector_attempts + 1
+    gives_up = and_(symbols.c.sector_status == SectorStatus.NEVER_ASKED, attempts >= give_up_after)
+    connection.execute(
+        update(symbols)
+        .where(symbols.c.symbol == symbol, symbols.c.sector_locked == 0)
+        .values(
+            sector_attempts=attempts,
+            sector_error=reason,
+            sector_status=case(
+                (gives_up, SectorStatus.FAILED.value), else_=symbols.c.sector_status
+            ),
+        )
+    )
+
+
+def by_sector(connection: Connection) -> Mapping[str, int]:
+    """How many symbols each sector has, most first."""
+    rows = connection.execute(
+        select(symbols.c.sector, func.count().label("n"))
+        .where(symbols.c.sector.is_not(None))
+        .group_by(symbols.c.sector)
+        .order_by(func.count().desc(), symbols.c.sector)
+    )
+    return {sector: number for sector, number in rows if sector}

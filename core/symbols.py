@@ -1,0 +1,117 @@
+"""The symbol directory: which symbols there are, and what is known of each."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING
+
+from core.errors import BadInput, UnknownSymbol
+from core.model import AssetClass, Kind, SectorStatus, SymbolInfo, canonical_symbol
+from core.store import symbols as stored
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from core.clock import Clock
+    from core.model import SymbolColumns
+    from core.store import Store
+
+MAX_IMPORT_BYTES = 50_000_000
+
+INELIGIBLE: dict[Kind, str] = {
+    Kind.WARRANT: "warrant: the provider keeps no profile of warrants",
+    Kind.UNIT: "unit: the provider keeps no profile of units",
+    Kind.RIGHT: "right: the provider keeps no profile of rights",
+    Kind.PREFERRED: "preferred share: its company is listed under the common share",
+    Kind.NOTE: "note: a debt security has no sector of its own",
+    Kind.TEST: "test issue: exchanges list it to try their systems",
+}
+"""Security types for which a sector is never asked, with the reason that the user reads."""
+
+CLASSES: dict[Kind, AssetClass] = {
+    Kind.ETF: AssetClass.FUND,
+    Kind.ETN: AssetClass.FUND,
+    Kind.FUND: AssetClass.FUND,
+}
+
+
+def listing(
+    symbol: str, *, name: str = "", kind: Kind = Kind.COMMON, exchange: str = ""
+) -> SymbolInfo:
+    """A directory entry for a listed security: spelling checked, eligibility from its type."""
+    reason = INELIGIBLE.get(kind)
+    return SymbolInfo(
+        symbol=canonical_symbol(symbol),
+        name=name.strip()[:200],
+        asset_class=CLASSES.get(kind, AssetClass.STOCK),
+        kind=kind,
+        exchange=exchange.strip().upper()[:20],
+        sector_status=SectorStatus.INELIGIBLE if reason else SectorStatus.NEVER_ASKED,
+        sector_error=reason,
+    )
+
+
+def add(store: Store, listings: Iterable[SymbolInfo], clock: Clock) -> int:
+    """Add symbols or refresh their names and types; sectors are kept. How many were given."""
+    with store.write() as connection:
+        return stored.upsert_listings(connection, listings, now=int(clock.now()))
+
+
+def columns(store: Store) -> SymbolColumns:
+    """Every symbol with its bars in short, as columns in symbol order."""
+    with store.read() as connection:
+        return stored.columns(connection)
+
+
+def info(store: Store, symbol: str) -> SymbolInfo:
+    """What is known of one symbol, typed in any case; raises BadInput or UnknownSymbol."""
+    name = canonical_symbol(symbol)
+    with store.read() as connection:
+        found = stored.info(connection, name)
+    if found is None:
+        raise UnknownSymbol(name)
+    return found
+
+
+def read_csv(path: Path) -> list[SymbolInfo]:
+    """The listings of a CSV file with a header and at least a column `symbol`.
+
+    Also read: name, kind (a Kind, default common), exchange. Raises BadInput naming the line; then
+    nothing of the file is used.
+    """
+    try:
+        if path.stat().st_size > MAX_IMPORT_BYTES:
+            raise BadInput(f"{path.name} is larger than {MAX_IMPORT_BYTES // 1_000_000} MB.")
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path.name} cannot be read as a UTF-8 text file: {error}.") from error
+    reader = csv.DictReader(text.splitlines())
+    header = [str(field).strip().lower() for field in reader.fieldnames or ()]
+    if "symbol" not in header:
+        raise BadInput(
+            f"{path.name} has no column called 'symbol'. Its first line must name the columns."
+        )
+    reader.fieldnames = header
+    try:
+        found = [_csv_listing(row) for row in reader]
+    except (BadInput, csv.Error) as error:
+        raise BadInput(f"{path.name}, line {reader.line_num}: {error}") from error
+    if not found:
+        raise BadInput(f"{path.name} lists no symbols.")
+    return found
+
+
+def _csv_listing(row: dict[str | None, str | list[str] | None]) -> SymbolInfo:
+    if None in row:
+        raise BadInput("there are more fields than columns.")
+    text = {str(key): str(value or "").strip() for key, value in row.items()}
+    kind = text.get("kind", "").lower() or Kind.COMMON.value
+    if kind not in set(Kind):
+        raise BadInput(f"{kind[:40]!r} is no security type. Known: {', '.join(Kind)}.")
+    return listing(
+        text["symbol"],
+        name=text.get("name", ""),
+        kind=Kind(kind),
+        exchange=text.get("exchange", ""),
+    )
