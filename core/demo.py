@@ -19,9 +19,7 @@ from zoneinfo import ZoneInfo
 
 from core.errors import BadInput
 from core.model import AssetClass, Kind, SectorStatus
-from core.practice.limits import Limits
-from core.practice.universe import from_pytickersymbols
-from core.practice.yahoo import PracticeYahoo
+from core.practice import Limits, PracticeYahoo, from_pytickersymbols
 from core.services import Services
 from core.settings import Settings
 from core.store import bars as stored_bars
@@ -34,7 +32,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from core.practice.universe import Universe
+    from core.practice import Universe
 
 STOCKS = {
     "AAPL": "Apple Inc.",

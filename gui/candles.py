@@ -33,7 +33,9 @@ Rects = NDArray[np.int32]
 """One row per rectangle: left, top, right, bottom in device pixels, the last two inclusive."""
 
 SMALLEST_LEVEL = 512
-DASHED_BODY = 5
+WIDEST_BODY = 41
+"""Lines that a body is wide at most, so that a few bars are no slabs."""
+DASHED_BODY = 7
 """Lines that a body must be wide for its dashes to be told from a solid outline."""
 
 
@@ -306,11 +308,12 @@ class CandleShapes:
 def body_width(spacing: float, line: int) -> int:
     """Pixels that the body of a candle covers: centred on its wick, never touching the next one.
 
-    A body narrower than three lines is its wick alone.
+    Where a body would have no room for a hole it is as narrow as its wick.
     """
-    lines = min(spacing - line, 0.75 * spacing + 0.5, 41.0 * line) / line
-    sides = max(math.floor((lines - 1) / 2), 0)
-    return line + 2 * sides * line
+    room = min(spacing - line, 0.75 * spacing + 0.5, WIDEST_BODY * line)
+    # A spacing that comes out a hair below a whole number must not cost two pixels.
+    side = math.floor((room - line) / 2 + 1e-6)
+    return line + 2 * side if side >= line else line
 
 
 def candle_shapes(bars: VisibleBars, pane: Pane) -> CandleShapes:
@@ -448,18 +451,29 @@ def paint_candles(painter: QPainter, bars: VisibleBars, pane: Pane, colours: Cha
     fill_rects(painter, shapes.up, colours.up)
     fill_rects(painter, shapes.holes, colours.background)
     fill_rects(painter, shapes.down, colours.down)
-    dashed = shapes.body_width >= DASHED_BODY * pane.line
-    for bodies, wicks, colour, fill in (
-        (shapes.provisional_up, shapes.provisional_up_wicks, colours.up, 1.0),
-        (shapes.provisional_down, shapes.provisional_down_wicks, colours.down, 0.65),
+    _paint_provisional(painter, shapes, pane.line, colours)
+
+
+def _paint_provisional(
+    painter: QPainter, shapes: CandleShapes, line: int, colours: ChartColours
+) -> None:
+    """Paint bars that may still change: dashed where there is room for dashes, else pale."""
+    for bodies, wicks, colour, inside in (
+        (shapes.provisional_up, shapes.provisional_up_wicks, colours.up, colours.background),
+        (
+            shapes.provisional_down,
+            shapes.provisional_down_wicks,
+            colours.down,
+            mixed(colours.down, colours.background, 0.65),
+        ),
     ):
         pale = mixed(colour, colours.background, 0.45)
         fill_rects(painter, wicks, pale)
-        if dashed:
-            inside = mixed(colour, colours.background, fill)
-            outline_rects(painter, bodies, _dashes(colour, pane.line), inside)
+        if shapes.body_width >= DASHED_BODY * line:
+            outline_rects(painter, bodies, _dashes(colour, line), inside)
         else:
             fill_rects(painter, bodies, pale)
+            fill_rects(painter, _inside(bodies, line), inside)
 
 
 def _dashes(colour: str, line: int) -> QPen:

@@ -11,7 +11,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -27,14 +26,12 @@ from PySide6.QtGui import (
     QMouseEvent,
     QPainter,
     QPaintEvent,
-    QPalette,
     QPen,
     QResizeEvent,
     QWheelEvent,
 )
 from PySide6.QtWidgets import (
     QGraphicsItem,
-    QLabel,
     QSizePolicy,
     QStyleOptionGraphicsItem,
     QVBoxLayout,
@@ -42,23 +39,27 @@ from PySide6.QtWidgets import (
 )
 
 from gui.candles import (
-    LIGHT_COLOURS,
     BarArrays,
     BarPyramid,
     ChartColours,
     IntArray,
     Pane,
     VisibleBars,
+    dashed,
     device_pixels,
     fill_rects,
     gap_bands,
+    level_lines,
     paint_candles,
     paint_volume,
+    upright_lines,
 )
+from gui.formats import decimal, integer, one_line
+from gui.theme import LIGHT, mixed, tabular
 
 DAY_S = 86_400
 NEW_YORK = ZoneInfo("America/New_York")
-BAR_PX = 6
+BAR_PX = 7
 """Width of a bar, gap included, in the view that a series opens with."""
 FEWEST_BARS = 8
 """Zooming in ends here."""
@@ -69,6 +70,13 @@ PANE_GAP = 8
 VOLUME_SHARE = 0.2
 AXIS_MARGIN = 10
 ZOOM_STEP = 1.2
+SMALLEST_CHANGE = 0.00005
+"""What still reads as 0.01 %, and so has a colour."""
+KEYBOARD_REASONS = (
+    Qt.FocusReason.TabFocusReason,
+    Qt.FocusReason.BacktabFocusReason,
+    Qt.FocusReason.ShortcutFocusReason,
+)
 
 
 # --- Where the labels of an axis go -----------------------------------------------------------
@@ -117,12 +125,13 @@ RUNGS = (
     *(Rung("hour", count, count * 3600) for count in (1, 2, 4, 12)),
     Rung("day", 1, DAY_S),
     Rung("week", 1, 7 * DAY_S),
-    Rung("fortnight", 1, 15 * DAY_S),
+    Rung("fortnight", 1, 13 * DAY_S),  # as short as from the 15th of February to March
     *(Rung("month", count, count * 2_629_746) for count in (1, 3, 6)),
     *(Rung("year", count, count * 31_556_952) for count in (1, 2, 5, 10, 20, 50, 100, 500)),
 )
 MONTHS_TO_1970 = 1970 * 12
 MOST_BOUNDARIES = 20_000
+MEDIAN_SAMPLE = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,17 +146,17 @@ class TimeTick:
 class TimeScale:
     """Dates and times of a series' bars, in session dates (daily bars) or New York time."""
 
-    def __init__(self, ts: IntArray, locale: QLocale) -> None:
+    def __init__(self, ts: IntArray) -> None:
         self.is_daily = bool((ts % DAY_S == 0).all())
         self._local = ts if self.is_daily else ts + _new_york_offsets(ts)
-        short = QLocale.FormatType.ShortFormat
+        locale, short = QLocale(), QLocale.FormatType.ShortFormat
         self._months = [locale.standaloneMonthName(month, short) for month in range(1, 13)]
         self._weekdays = [locale.standaloneDayName(day, short) for day in range(1, 8)]
         days = self._local // DAY_S
         starts = np.flatnonzero(np.diff(days, prepend=days[0] - 1))
         self._bars_per_session = len(ts) / len(starts)
-        self._bars_per_day = self._bars_per_session / _usual_step(np.diff(days[starts]))
-        self._bars_per_second = 1 / max(float(np.median(np.diff(ts))) if len(ts) > 1 else DAY_S, 1)
+        self._bars_per_day = self._bars_per_session / _usual_step(days[starts])
+        self._bars_per_second = 1 / max(_median_step(ts), 1.0)
 
     def time(self, index: int) -> datetime:
         """The wall-clock time of a bar, without a zone."""
@@ -165,11 +174,13 @@ class TimeScale:
         date = f"{moment.day} {self._months[moment.month - 1]} {moment.year}"
         return date if self.is_daily else f"{date}  {moment:%H:%M}"
 
-    def widest_texts(self) -> dict[str, str]:
-        """The widest label of every unit."""
+    def widest_texts(self) -> dict[str, tuple[str, str]]:
+        """By unit: the widest label, and the widest that also says what the others leave out."""
         month = max(self._months, key=len)
-        days = dict.fromkeys(("day", "week", "fortnight"), f"28 {month}")
-        return {"minute": "00:00", "hour": "00:00", **days, "month": month, "year": "2000"}
+        clock, day = "00:00", f"28 {month}"
+        times = dict.fromkeys(("minute", "hour"), (clock, f"{day} {clock}"))
+        days = dict.fromkeys(("day", "week", "fortnight"), (day, f"{day} 2000"))
+        return {**times, **days, "month": (month, f"{month} 2000"), "year": ("2000", "2000")}
 
     def ticks(
         self, first: int, last: int, wide_enough: Callable[[Rung, float], bool]
@@ -215,11 +226,17 @@ class TimeScale:
         return rung.seconds / DAY_S * self._bars_per_day
 
 
-def _usual_step(steps: IntArray) -> float:
+def _usual_step(days: IntArray) -> float:
     """The mean step, a hole counting as a long weekend: holes must not spread the labels."""
-    if not len(steps):
+    if len(days) < 2:
         return 1.0
-    return float(np.minimum(steps, 5 * np.median(steps)).mean())
+    return float(np.minimum(np.diff(days), 5 * _median_step(days)).mean())
+
+
+def _median_step(values: IntArray) -> float:
+    """The median step of the newest values; of a million it would take a tenth of a second."""
+    steps = np.diff(values[-MEDIAN_SAMPLE:])
+    return float(np.median(steps)) if len(steps) else float(DAY_S)
 
 
 def _new_york_offsets(ts: IntArray) -> IntArray:
@@ -274,31 +291,31 @@ def _seconds(moments: NDArray[np.datetime64]) -> IntArray:
 
 
 def price_decimals(bars: BarArrays) -> int:
-    """Digits after the point that tell this series' prices apart: 2 to 12.
+    """Digits after the point that tell this series' newest prices apart: 2 to 12.
 
-    As few as its prices need, ignoring what storing them as 32-bit floats added, and no more
+    As few as nine in ten need, ignoring what storing prices as 32-bit floats added, and no more
     than six significant digits: back-adjusted prices have endless ones.
     """
-    sample = np.concatenate((bars.open, bars.close))
-    sample = np.abs(sample[:: max(len(sample) // 2000, 1)])
+    sample = np.abs(np.concatenate((bars.open[-500:], bars.close[-500:])))
     sample = sample[np.isfinite(sample) & (sample > 0)]
     if not len(sample):
         return 2
-    most = min(max(5 - math.floor(math.log10(float(np.median(sample)))), 2), 12)
-    for decimals in range(2, most):
+    power = math.floor(math.log10(float(np.median(sample))))
+    fewest, most = min(max(1 - power, 2), 12), min(max(5 - power, 2), 12)
+    for decimals in range(fewest, most):
         scaled = sample * 10.0**decimals
-        if (np.abs(scaled - np.round(scaled)) < 0.01).all():
+        if (np.abs(scaled - np.round(scaled)) < 0.021).mean() > 0.9:
             return decimals
     return most
 
 
 def short_number(value: float) -> str:
     """A count in thousands, millions or billions: "12.5 M"."""
-    for size, letter in ((1e9, " B"), (1e6, " M"), (1e3, " K"), (0.0, "")):
-        if value >= size:
-            scaled = value / (size or 1.0)
-            break
-    return decimal(scaled, 0 if scaled == round(scaled) else 1 if scaled >= 10 else 2) + letter
+    sizes = ((1e9, " B"), (1e6, " M"), (1e3, " K"), (1.0, ""))
+    size, letter = next((known for known in sizes if value >= known[0]), sizes[-1])
+    scaled = value / size
+    places = 0 if scaled == round(scaled) else 1 if scaled >= 10 else 2
+    return decimal(scaled, places) + letter
 
 
 def volume_text(volume: float) -> str:
@@ -332,7 +349,7 @@ class ReadOut(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._colours = LIGHT_COLOURS
+        self._colours = ChartColours.of(LIGHT)
         self._title = ""
         self._source = ""
         self._fields: Sequence[Field] = ()
@@ -372,7 +389,7 @@ class ReadOut(QWidget):
     def _fitting(self, metrics: QFontMetricsF) -> list[tuple[Field, float]]:
         """The fields that fit side by side with their widths, least important ones left out."""
         widths = {
-            field: metrics.horizontalAdvance(f"{field.label}  ")
+            field: metrics.horizontalAdvance(f"{field.label} " if field.label else "")
             + max(metrics.horizontalAdvance(field.text), metrics.horizontalAdvance(field.widest))
             + 14
             for field in self._fields
@@ -485,7 +502,7 @@ class Series:
     """Index of the newest bar with prices."""
 
     @classmethod
-    def of(cls, bars: BarArrays, locale: QLocale) -> Series | None:
+    def of(cls, bars: BarArrays) -> Series | None:
         """None when there is nothing to draw."""
         if not len(bars.ts):
             return None
@@ -496,7 +513,7 @@ class Series:
         return cls(
             bars=bars,
             pyramid=pyramid,
-            times=TimeScale(bars.ts, locale),
+            times=TimeScale(bars.ts),
             decimals=price_decimals(bars),
             highest=float(np.nanmax(pyramid.coarsest.high)),
             largest_volume=float(np.nanmax(pyramid.coarsest.volume, initial=0.0)),
@@ -555,11 +572,15 @@ class Gaps:
 
 @dataclass(frozen=True, slots=True)
 class PlacedTick:
-    """A label of the time axis: its line's x and its text's left edge."""
+    """A label of the time axis and the edges of its text."""
 
-    x: float
-    text_left: float
     tick: TimeTick
+    left: float
+    right: float
+
+    def is_clear_of(self, left: float, right: float) -> bool:
+        """Whether the text leaves `left..right` alone."""
+        return right <= self.left or self.right <= left
 
 
 def placed_ticks(
@@ -573,24 +594,27 @@ def placed_ticks(
     last = min(math.floor(pane.right), count - 1)
     if first > last:
         return []
-    widths = {unit: metrics.horizontalAdvance(text) for unit, text in times.widest_texts().items()}
+    # Half of each neighbour and the gap between: then no label has to give way to a longer one.
+    room = {
+        unit: sum(metrics.horizontalAdvance(text) for text in texts) / 2 + LABEL_GAP
+        for unit, texts in times.widest_texts().items()
+    }
     unit, found = times.ticks(
-        first, last, lambda rung, bars: bars * pane.spacing >= widths[rung.unit] + 2 * LABEL_GAP
+        first, last, lambda rung, bars: bars * pane.spacing >= room[rung.unit]
     )
-    ticks = [times.label(i, before, unit) for before, i in pairwise([None, *found])]
+    befores: list[int | None] = [None, *found]
+    ticks = [
+        times.label(index, before, unit) for before, index in zip(befores, found, strict=False)
+    ]
     ticks = ticks or [TimeTick(middle := (first + last) // 2, times.tag(middle), is_major=True)]
     placed: list[PlacedTick] = []
     for tick in sorted(ticks, key=lambda tick: not tick.is_major):
         width = metrics.horizontalAdvance(tick.text)
-        x = pane.column(tick.index)
-        left = min(max(x - width / 2, pane.x), pane.x + pane.width - width)
-        if all(
-            left + width + LABEL_GAP <= other.text_left
-            or other.text_left + metrics.horizontalAdvance(other.tick.text) + LABEL_GAP <= left
-            for other in placed
-        ):
-            placed.append(PlacedTick(x, left, tick))
-    return sorted(placed, key=lambda one: one.x)
+        left = min(max(pane.column(tick.index) - width / 2, pane.x), pane.x + pane.width - width)
+        right = left + width
+        if all(other.is_clear_of(left - LABEL_GAP, right + LABEL_GAP) for other in placed):
+            placed.append(PlacedTick(tick, left, right))
+    return sorted(placed, key=lambda one: one.left)
 
 
 @dataclass(frozen=True, slots=True)
@@ -601,8 +625,8 @@ class Frame:
     price: Pane
     volume: Pane
     gaps: Gaps
-    price_values: list[float]
-    volume_values: list[float]
+    prices: list[float]
+    volumes: list[float]
     time_ticks: list[PlacedTick]
     decimals: int
     last_price: float
@@ -619,18 +643,13 @@ class Frame:
         """The y at which the panes end and the time axis begins."""
         return self.volume.y + self.volume.height
 
-    def price_text(self, price: float, locale: QLocale) -> str:
-        """A price of this series."""
-        return price_text(price, self.decimals)
-
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How the chart is written: colours, font and language."""
+    """How the chart is written."""
 
     colours: ChartColours
     font: QFont
-    locale: QLocale
 
 
 # --- Painting ---------------------------------------------------------------------------------
@@ -645,118 +664,145 @@ def paint_plot(painter: QPainter, frame: Frame, colours: ChartColours) -> None:
         fill_rects(painter, gap_bands(frame.gaps.positions, both), colours.gap)
         at = np.array([placed.tick.index for placed in frame.time_ticks], np.float64)
         fill_rects(painter, upright_lines(at, both), colours.grid)
-        fill_rects(
-            painter, level_lines(price.rows(np.array(frame.price_values)), price), colours.grid
-        )
+        fill_rects(painter, level_lines(price.rows(np.array(frame.prices)), price), colours.grid)
+        levels = level_lines(volume.rows(np.array(frame.volumes)), volume)
+        fill_rects(painter, levels, colours.grid)
         paint_volume(painter, frame.bars, volume, colours)
         painter.setClipRect(price.x, price.y, price.width, price.height)
         if frame.last_row is not None:
             line = level_lines(price.rows(np.array([frame.last_price])), price)
-            fill_rects(painter, dashed(line), frame.last_colour)
+            fill_rects(painter, dashed(line), mixed(frame.last_colour, colours.background, 0.4))
         paint_candles(painter, frame.bars, price, colours)
 
 
-def paint_axes(painter: QPainter, frame: Frame, style: Style, width: int) -> None:
-    """Paint the labels right of the panes and below them; `width` is the whole canvas's."""
-    painter.fillRect(frame.price.width, 0, 1, frame.bottom + 1, QColor(style.colours.grid))
-    painter.fillRect(0, frame.bottom, frame.price.width, 1, QColor(style.colours.grid))
-    line = QFontMetricsF(style.font).height()
-    for value in frame.price_values:
-        row = frame.price.row(value)
-        hidden = frame.last_row is not None and abs(row - frame.last_row) < line + 2
-        if line / 2 <= row <= frame.price.height - line / 2 and not hidden:
-            _axis_text(painter, frame.price_text(value, style.locale), row, width, style)
-    for value in frame.volume_values:
-        row = frame.volume.row(value)
-        if row >= frame.volume.y + line / 2:
-            _axis_text(painter, short_number(value, style.locale), row, width, style)
-    _paint_missing(painter, frame, style)
-    _paint_times(painter, frame, style)
-    if frame.last_row is not None:
-        text = frame.price_text(frame.last_price, style.locale)
-        _price_tag(painter, text, frame.last_row, frame, width, style, frame.last_colour)
+@dataclass(frozen=True, slots=True)
+class Cross:
+    """Where the crosshair is: through which bar, at which y if any, and when that bar was."""
+
+    bar: int
+    y: float | None
+    time: str
 
 
-def _axis_text(painter: QPainter, text: str, row: float, width: int, style: Style) -> None:
-    metrics = QFontMetricsF(style.font)
-    painter.setFont(style.font)
-    painter.setPen(QColor(style.colours.muted))
-    left = width - AXIS_MARGIN - metrics.horizontalAdvance(text)
-    painter.drawText(QPointF(round(left), _baseline(row, metrics)), text)
+class Overlay:
+    """Paints what lies around and over the panes: labels, tags and the crosshair."""
 
+    def __init__(self, painter: QPainter, frame: Frame, style: Style, width: int) -> None:
+        self._painter = painter
+        self._frame = frame
+        self._colours = style.colours
+        self._font = style.font
+        self._metrics = QFontMetricsF(style.font)
+        self._width = width
 
-def _price_tag(
-    painter: QPainter, text: str, row: float, frame: Frame, width: int, style: Style, fill: str
-) -> None:
-    height = math.ceil(QFontMetricsF(style.font).height()) + 4
-    left = frame.price.width + 1
-    painter.fillRect(left, round(row - height / 2), width - left - 4, height, QColor(fill))
-    colours = replace(style.colours, muted=style.colours.background)
-    _axis_text(painter, text, row, width, replace(style, colours=colours))
+    def paint(self, cross: Cross | None) -> None:
+        """Paint all of it. Labels make room for the tags."""
+        frame = self._frame
+        self._paint_edges()
+        tags: list[tuple[float, str, str]] = []
+        if frame.last_row is not None:
+            price = decimal(frame.last_price, frame.decimals)
+            tags.append((frame.last_row, price, frame.last_colour))
+        if cross is not None and cross.y is not None:
+            tags.append((cross.y, self._value_at(cross.y), self._colours.foreground))
+        self._paint_values([row for row, _text, _fill in tags])
+        self._paint_missing()
+        hidden = (-1.0, -1.0) if cross is None else self._time_tag_span(cross)
+        self._paint_times(*hidden)
+        if cross is not None:
+            self._paint_cross(cross)
+        for row, text, fill in tags:
+            self._paint_price_tag(row, text, fill)
 
+    def _paint_edges(self) -> None:
+        frame, grid = self._frame, QColor(self._colours.grid)
+        self._painter.fillRect(frame.price.width, 0, 1, frame.bottom + 1, grid)
+        for row in (frame.price.height + PANE_GAP // 2, frame.bottom):
+            self._painter.fillRect(0, row, self._width, 1, grid)
 
-def _baseline(row: float, metrics: QFontMetricsF) -> int:
-    return round(row + (metrics.ascent() - metrics.descent()) / 2)
+    def _paint_values(self, taken: list[float]) -> None:
+        frame, line = self._frame, self._metrics.height()
+        labels = [
+            (pane, pane.row(value), text)
+            for pane, texts in (
+                (frame.price, [(value, decimal(value, frame.decimals)) for value in frame.prices]),
+                (frame.volume, [(value, short_number(value)) for value in frame.volumes]),
+            )
+            for value, text in texts
+        ]
+        for pane, row, text in labels:
+            inside = pane.y + line / 2 <= row <= pane.y + pane.height - line / 2
+            if inside and all(abs(row - other) > line + 2 for other in taken):
+                self._write_value(row, text, self._colours.muted)
 
+    def _write_value(self, row: float, text: str, colour: str) -> None:
+        left = self._width - AXIS_MARGIN - self._metrics.horizontalAdvance(text)
+        baseline = row + (self._metrics.ascent() - self._metrics.descent()) / 2
+        self._write(left, baseline, text, colour)
 
-def _paint_times(painter: QPainter, frame: Frame, style: Style) -> None:
-    baseline = round(frame.bottom + 6 + QFontMetricsF(style.font).ascent())
-    for placed in frame.time_ticks:
-        major = placed.tick.is_major
-        painter.setFont(heavier(style.font) if major else style.font)
-        painter.setPen(QColor(style.colours.foreground if major else style.colours.muted))
-        painter.drawText(QPointF(round(placed.text_left), baseline), placed.tick.text)
+    def _write(self, left: float, baseline: float, text: str, colour: str) -> None:
+        self._painter.setFont(self._font)
+        self._painter.setPen(QColor(colour))
+        self._painter.drawText(QPointF(round(left), round(baseline)), text)
 
+    @property
+    def _time_baseline(self) -> float:
+        return self._frame.bottom + 6 + self._metrics.ascent()
 
-def _paint_missing(painter: QPainter, frame: Frame, style: Style) -> None:
-    """Write how many bars are missing into the bands that are wide enough for it."""
-    metrics = QFontMetricsF(style.font)
-    painter.setFont(style.font)
-    painter.setPen(QColor(style.colours.muted))
-    for position, missing in zip(frame.gaps.positions, frame.gaps.missing, strict=True):
-        text = style.locale.toString(int(missing))
-        room = frame.price.spacing - metrics.horizontalAdvance(text)
-        left = frame.price.column(position - 1) + room / 2
-        if room >= 2 and 0 <= left <= frame.price.width - metrics.horizontalAdvance(text):
-            painter.drawText(QPointF(round(left), round(metrics.ascent() + 2)), text)
+    def _paint_times(self, hidden_from: float, hidden_to: float) -> None:
+        for placed in self._frame.time_ticks:
+            if not placed.is_clear_of(hidden_from, hidden_to):
+                continue
+            major = placed.tick.is_major
+            self._painter.setFont(heavier(self._font) if major else self._font)
+            colour = self._colours.foreground if major else self._colours.muted
+            self._painter.setPen(QColor(colour))
+            at = QPointF(round(placed.left), round(self._time_baseline))
+            self._painter.drawText(at, placed.tick.text)
 
+    def _paint_missing(self) -> None:
+        """Write how many bars are missing into the bands that are wide enough for it."""
+        pane, gaps = self._frame.price, self._frame.gaps
+        for position, missing in zip(gaps.positions, gaps.missing, strict=True):
+            text = integer(int(missing))
+            width = self._metrics.horizontalAdvance(text)
+            left = pane.column(position - 0.5) - width / 2
+            if pane.spacing >= width + 2 and 0 <= left <= pane.width - width:
+                self._write(left, self._metrics.ascent() + 2, text, self._colours.muted)
 
-def paint_crosshair(
-    painter: QPainter, frame: Frame, style: Style, width: int, bar: int, y: float | None, time: str
-) -> None:
-    """Paint the lines through a bar and, with `y`, a height, and their tags on the axes."""
-    colours = style.colours
-    pane = replace(frame.price, height=frame.bottom)
-    with device_pixels(painter) as transform:
-        device = pane.on_device(transform)
-        line = upright_lines(np.array([float(bar)]), device)
-        fill_rects(painter, dashed(line), colours.crosshair)
-        if y is not None:
-            row = int(transform.map(QPointF(0, y)).y())
-            fill_rects(painter, dashed(level_lines(np.array([row]), device)), colours.crosshair)
-    if y is not None:
-        text = _value_text(frame, y, style.locale)
-        _price_tag(painter, text, y, frame, width, style, colours.foreground)
-    _time_tag(painter, frame, style, bar, time)
+    def _paint_cross(self, cross: Cross) -> None:
+        frame, colour = self._frame, self._colours.crosshair
+        with device_pixels(self._painter) as transform:
+            pane = replace(frame.price, height=frame.bottom).on_device(transform)
+            line = upright_lines(np.array([float(cross.bar)]), pane)
+            fill_rects(self._painter, dashed(line), colour)
+            if cross.y is not None:
+                row = int(transform.map(QPointF(0, cross.y)).y())
+                fill_rects(self._painter, dashed(level_lines(np.array([row]), pane)), colour)
+        left, right = self._time_tag_span(cross)
+        height = round(self._metrics.height()) + 8
+        fill = QColor(self._colours.foreground)
+        self._painter.fillRect(round(left), frame.bottom + 1, round(right - left), height, fill)
+        self._write(left + 8, self._time_baseline, cross.time, self._colours.background)
 
+    def _time_tag_span(self, cross: Cross) -> tuple[float, float]:
+        pane = self._frame.price
+        width = math.ceil(self._metrics.horizontalAdvance(cross.time)) + 16
+        left = min(max(pane.column(cross.bar) - width / 2, 0.0), pane.width - width)
+        return left, left + width
 
-def _value_text(frame: Frame, y: float, locale: QLocale) -> str:
-    if y < frame.price.height:
-        return frame.price_text(frame.price.value(y))
-    return short_number(max(frame.volume.value(y), 0.0), locale)
+    def _value_at(self, y: float) -> str:
+        frame = self._frame
+        if y < frame.price.height:
+            return decimal(frame.price.value(y), frame.decimals)
+        return short_number(max(frame.volume.value(y), 0.0))
 
-
-def _time_tag(painter: QPainter, frame: Frame, style: Style, bar: int, text: str) -> None:
-    metrics = QFontMetricsF(style.font)
-    width = math.ceil(metrics.horizontalAdvance(text)) + 16
-    left = round(frame.price.column(bar) - width / 2)
-    left = min(max(left, 0), frame.price.width - width)
-    painter.fillRect(
-        left, frame.bottom + 1, width, round(metrics.height()) + 8, QColor(style.colours.foreground)
-    )
-    painter.setFont(style.font)
-    painter.setPen(QColor(style.colours.background))
-    painter.drawText(QPointF(left + 8, round(frame.bottom + 6 + metrics.ascent())), text)
+    def _paint_price_tag(self, row: float, text: str, fill: str) -> None:
+        height = math.ceil(self._metrics.height()) + 4
+        left = self._frame.price.width + 1
+        top = round(row - height / 2)
+        self._painter.fillRect(left, top, self._width - left - 4, height, QColor(fill))
+        self._write_value(row, text, self._colours.background)
 
 
 class Layer(QGraphicsItem):
@@ -801,7 +847,8 @@ class PriceChart(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._colours = LIGHT_COLOURS
+        self._colours = ChartColours.of(LIGHT)
+        self._style = Style(self._colours, self.font())
         self._series: Series | None = None
         self._gaps = Gaps.of(())
         self._title = ""
@@ -814,16 +861,13 @@ class PriceChart(QWidget):
         self._grip: tuple[float, Window] | None = None
         self._focus_ring = False
         self._read_out = ReadOut(self)
-        self._empty = QLabel(self)
+        self._empty_text = ""
+        self._layout = QVBoxLayout(self)
         self._canvas = pg.GraphicsView(self)
         self.price_view = pg.ViewBox(enableMenu=False, enableMouse=False)
         """Holds items laid over the candles: x is the bar index, y the price (log10 when log)."""
-        self._crosshair = Layer(self._paint_crosshair, z=100)
-        self._layers = (
-            Layer(self._paint_plot, z=-200),
-            Layer(self._paint_axes, z=0),
-            self._crosshair,
-        )
+        self._plot = Layer(self._paint_plot, z=-200)
+        self._overlay = Layer(self._paint_overlay, z=100)
         self._keys: dict[int, Callable[[], None]] = {
             Qt.Key.Key_Left: lambda: self.pan(-self._window.width / 10),
             Qt.Key.Key_Right: lambda: self.pan(self._window.width / 10),
@@ -848,7 +892,7 @@ class PriceChart(QWidget):
         """
         before = self._series if title == self._title else None
         self._title = title
-        self._series = None if bars is None else Series.of(bars, self.locale())
+        self._series = None if bars is None else Series.of(bars)
         self._gaps = Gaps.of(())
         self._marked = self._grip = None
         self._read_out.set_title(title, source)
@@ -867,18 +911,16 @@ class PriceChart(QWidget):
 
     def set_empty(self, text: str) -> None:
         """The sentence shown while there are no bars."""
-        self._empty.setText(text)
+        self._empty_text = text
+        self._show_or_hide()
 
     def set_colours(self, colours: ChartColours) -> None:
         """Switch to other colours at once."""
         self._colours = colours
-        palette = QPalette(self.palette())
-        palette.setColor(QPalette.ColorRole.Window, QColor(colours.background))
-        palette.setColor(QPalette.ColorRole.WindowText, QColor(colours.muted))
-        self.setPalette(palette)
         self._canvas.setBackground(colours.background)
         self._read_out.set_colours(colours)
-        self._refit()
+        self.update()
+        self._restyle()
 
     def set_log(self, log: bool) -> None:  # noqa: FBT001
         """Draw prices on a logarithmic axis, or on a linear one."""
@@ -936,27 +978,22 @@ class PriceChart(QWidget):
     # Layout
 
     def _build(self) -> None:
-        self._empty.setTextFormat(Qt.TextFormat.PlainText)
-        self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._empty.setWordWrap(True)
         # The mouse is ours: pyqtgraph's scene drops moves that come faster than 100 a second.
         self._canvas.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self._canvas.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.price_view.disableAutoRange()
-        for item in (self.price_view, *self._layers):
+        for item in (self._plot, self.price_view, self._overlay):
             self._canvas.scene().addItem(item)
-        layout = QVBoxLayout(self)
+        layout = self._layout
         layout.setContentsMargins(12, 8, 0, 0)
         layout.setSpacing(0)
         layout.addWidget(self._read_out)
         layout.addWidget(self._canvas, 1)
-        layout.addWidget(self._empty, 1)
-        self.setAutoFillBackground(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
         self.setMinimumSize(240, 160)
         self.setAccessibleName("Price chart")
-        self.set_colours(LIGHT_COLOURS)
+        self.set_colours(self._colours)
         self._show_or_hide()
 
     @property
@@ -967,19 +1004,21 @@ class PriceChart(QWidget):
         has_bars = self._series is not None
         self._canvas.setVisible(has_bars)
         self._read_out.setVisible(has_bars)
-        self._empty.setVisible(not has_bars)
+        if not has_bars:
+            self.setAccessibleDescription(self._empty_text)
+        self.update()
 
-    def _style(self) -> Style:
+    def _restyle(self) -> None:
         font = tabular(self.font())
         font.setPointSizeF(max(font.pointSizeF() - 1, 6.0))
-        return Style(self._colours, font, self.locale())
+        self._style = Style(self._colours, font)
+        self._refit()
 
     def _plot_width(self) -> int:
         if self._series is None:
             return 0
-        style = self._style()
-        widest = price_text(self._series.highest, self._series.decimals, style.locale)
-        label = max(QFontMetricsF(style.font).horizontalAdvance(widest), 40.0)
+        widest = decimal(self._series.highest, self._series.decimals)
+        label = max(QFontMetricsF(self._style.font).horizontalAdvance(widest), 40.0)
         return max(int(self._canvas.width() - label - 2 * AXIS_MARGIN), 0)
 
     def _set_window(self, window: Window) -> None:
@@ -989,7 +1028,7 @@ class PriceChart(QWidget):
     def _refit(self) -> None:
         """Work out what the window shows, and have it painted."""
         width = self._plot_width()
-        height = int(self._canvas.height() - QFontMetricsF(self._style().font).height() - 12)
+        height = int(self._canvas.height() - QFontMetricsF(self._style.font).height() - 12)
         if self._series is None or width < 20 or height < 60:
             self._frame = None
         else:
@@ -999,13 +1038,13 @@ class PriceChart(QWidget):
             self.price_view.setRange(
                 xRange=(price.left, price.right), yRange=(price.bottom, price.top), padding=0
             )
-        for layer in self._layers:
+        for layer in (self._plot, self._overlay):
             layer.set_area(QRectF(self._canvas.rect()))
         self._mark()
 
     def _frame_of(self, series: Series, width: int, height: int) -> Frame:
         left, right = self._window.left, self._window.right
-        style, scale = self._style(), self.devicePixelRatioF()
+        style, scale = self._style, self.devicePixelRatioF()
         line = QFontMetricsF(style.font).height()
         bars = series.pyramid.visible(left, right, width * scale / (2 * max(int(scale), 1)))
         upper = round((height - PANE_GAP) * (1 - VOLUME_SHARE))
@@ -1019,13 +1058,13 @@ class PriceChart(QWidget):
             price=price,
             volume=Pane(0, lower, width, height - lower, left, right, 0.0, tallest * 1.08),
             gaps=self._gaps.between(left, right),
-            price_values=choose(
+            prices=choose(
                 price.value(upper),
                 price.value(0),
                 most=max(int(upper / (3 * line)), 2),
                 finest=10.0**-series.decimals,
             ),
-            volume_values=price_ticks(0.0, tallest, most=2, finest=0.0)[1:],
+            volumes=price_ticks(0.0, tallest, most=2, finest=0.0)[1:],
             time_ticks=placed_ticks(
                 series.times, price, self._count, QFontMetricsF(heavier(style.font))
             ),
@@ -1035,10 +1074,10 @@ class PriceChart(QWidget):
         )
 
     def _mark(self) -> None:
-        """Have the crosshair follow what moved under a resting mouse, and the read-out follow it."""
+        """Have the crosshair follow what moved under a resting mouse, and the read-out too."""
         if self._mouse is not None:
             self._marked = self._bar_at(self._mouse)
-        self._crosshair.update()
+        self._overlay.update()
         if self._series is not None:
             self._read_out.set_fields(self._fields(self._series, self._described_bar()))
             self.setAccessibleDescription(self._read_out.text())
@@ -1073,31 +1112,28 @@ class PriceChart(QWidget):
             self._mark()
 
     def _fields(self, series: Series, index: int) -> list[Field]:
-        locale, bar, plain = self.locale(), series.bars, self._colours.foreground
+        bar, plain, decimals = series.bars, self._colours.foreground, series.decimals
         change = series.change(index)
         moment = series.times.sentence(index)
-        highest = price_text(series.highest, series.decimals)
-        volume = volume_text(float(bar.volume[index]), locale)
-        state = "provisional" if bar.provisional[index] else "final"
+        highest = decimal(series.highest, decimals)
+        largest = volume_text(series.largest_volume)
         missing = self._gaps.before(index)
-        hole = f"{locale.toString(missing)} missing before" if missing else ""
+        hole = f"{integer(missing)} missing before" if missing else ""
         prices = (("O", bar.open, 2), ("H", bar.high, 2), ("L", bar.low, 2), ("C", bar.close, 0))
         return [
             Field("", moment, moment, plain),
             *(
-                Field(
-                    name, price_text(float(of[index]), series.decimals), highest, plain, r
-                )
-                for name, of, r in prices
+                Field(name, decimal(float(values[index]), decimals), highest, plain, rank)
+                for name, values, rank in prices
             ),
-            Field("", change_text(change, locale), "+00.00 %", self._turn_colour(change), 1),
-            Field("Vol", volume, volume_text(series.largest_volume, locale), plain, 3),
-            Field("", state, "provisional", plain, 1),
-            *([Field("", hole, hole, plain, 4)] if hole else []),
+            Field("", change_text(change), "+00.00 %", self._turn_colour(change), 1),
+            Field("Vol", volume_text(float(bar.volume[index])), largest, plain, 3),
+            Field("", "provisional" if bar.provisional[index] else "final", "final", plain, 1),
+            Field("", hole, hole, plain, 4),
         ]
 
     def _turn_colour(self, change: float | None) -> str:
-        if not change:
+        if change is None or abs(change) < SMALLEST_CHANGE:
             return self._colours.foreground
         return self._colours.up if change > 0 else self._colours.down
 
@@ -1105,26 +1141,24 @@ class PriceChart(QWidget):
         if self._frame is not None:
             paint_plot(painter, self._frame, self._colours)
 
-    def _paint_axes(self, painter: QPainter) -> None:
-        if self._frame is not None:
-            paint_axes(painter, self._frame, self._style(), self._canvas.width())
-
-    def _paint_crosshair(self, painter: QPainter) -> None:
+    def _paint_overlay(self, painter: QPainter) -> None:
         frame, series, bar = self._frame, self._series, self._marked
         if frame is None or series is None:
             return
+        cross = None
         if bar is not None:
             y = None if self._mouse is None else self._mouse.y()
-            time = series.times.tag(bar)
-            paint_crosshair(painter, frame, self._style(), self._canvas.width(), bar, y, time)
+            cross = Cross(bar, y, series.times.tag(bar))
+        Overlay(painter, frame, self._style, self._canvas.width()).paint(cross)
         if self._focus_ring:
             painter.setPen(QPen(QColor(self._colours.crosshair), 1))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRect(0, 0, frame.price.width - 1, frame.bottom - 1)
 
     # Qt
 
     def _on_canvas(self, event: QMouseEvent | QWheelEvent) -> QPointF:
-        return self._canvas.mapFrom(self, event.position())
+        return event.position() - QPointF(self._canvas.pos())
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         turn, point = event.angleDelta(), self._on_canvas(event)
@@ -1181,23 +1215,33 @@ class PriceChart(QWidget):
             super().keyPressEvent(event)
 
     def focusInEvent(self, event: QFocusEvent) -> None:
-        self._focus_ring = event.reason() != Qt.FocusReason.MouseFocusReason
-        self._crosshair.update()
+        self._focus_ring = event.reason() in KEYBOARD_REASONS
+        self._overlay.update()
         super().focusInEvent(event)
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
         self._focus_ring = False
-        self._crosshair.update()
+        self._overlay.update()
         super().focusOutEvent(event)
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if event.type() == QEvent.Type.FontChange:
-            self._refit()
+            self._restyle()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), QColor(self._colours.background))
+        if self._series is None:
+            painter.setPen(QColor(self._colours.muted))
+            middle = self.rect().adjusted(24, 24, -24, -24)
+            wrapped = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
+            painter.drawText(middle, int(wrapped), one_line(self._empty_text))
+        painter.end()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self.layout().activate()
+        self._layout.activate()
         if self._opening_view:
             self.reset_view()
         else:
@@ -1211,8 +1255,8 @@ def padded(
     if span is None:
         return padded((last_price, last_price), last_price, log=log)
     low, high = span
-    if high > low:
-        air = (high - low) * 0.06
-    else:
-        air = 0.01 if log else abs(high) * 0.02 or 1.0
-    return low - air, high + air
+    around_one_price = 0.01 if log else abs(high) * 0.02 or 1.0
+    air = (high - low) * 0.06 or around_one_price
+    # Prices near zero leave no room for negative ones below them.
+    bottom = max(low - air, 0.0) if not log and low > 0 else low - air
+    return bottom, high + air

@@ -60,7 +60,7 @@ def decimal(value: float | Decimal, places: int, locale: QLocale | None = None) 
 
 
 def exact(value: Decimal, locale: QLocale | None = None, *, at_least: int = 2) -> str:
-    """All digits of an exact number, `at_least` two of them after the point: "0.00012", "12.50"."""
+    """All digits of an exact number, two or more of them after the point: "0.00012", "12.50"."""
     if not value.is_finite() or value.adjusted() > MAX_DIGITS:
         return decimal(value, 0, locale)
     fraction = f"{_rounded(value, MAX_DIGITS):f}".partition(".")[2].rstrip("0")
@@ -216,6 +216,14 @@ def _visible(character: str) -> str:
     if unicodedata.category(character) == "Zs":
         return " "
     return character.encode("unicode_escape").decode("ascii")
+
+
+def folded(text: str) -> str:
+    """The text for comparing: no difference of case or accent, so that "estee" finds "Estée"."""
+    if text.isascii():
+        return text.lower()
+    parts = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(part for part in parts if not unicodedata.combining(part))
 
 
 def tooltip(text: str) -> str:

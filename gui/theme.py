@@ -173,7 +173,7 @@ class ThemeManager(QObject):
         font.setPointSizeF(self._system_font.pointSizeF() * self._zoom / 100)
         self._app.setFont(font)
         self._app.setPalette(palette(self.theme))
-        self._app.setStyleSheet(style_sheet(self.theme))
+        self._app.setStyleSheet(style_sheet(self.theme, font.pointSizeF()))
 
 
 def palette(theme: Theme) -> QPalette:
@@ -210,10 +210,16 @@ def palette(theme: Theme) -> QPalette:
     return colours
 
 
-def style_sheet(theme: Theme) -> str:
-    """What a palette cannot say: edges, distances and the focus ring."""
+def style_sheet(theme: Theme, points: float) -> str:
+    """What a palette cannot say: edges, distances, the focus ring, and sizes of type.
+
+    `points` is the size of plain text.
+    """
     sheet = _SHEET
     names = {
+        "heading_size": f"{points + 1:.1f}pt",
+        "figure_size": f"{points * 1.9:.1f}pt",
+        "count_size": f"{points * 1.45:.1f}pt",
         "on_accent": theme.on_accent,
         "selection": theme.selection,
         "hover": theme.hover,
@@ -245,6 +251,7 @@ def app_icon() -> QIcon:
     return _coloured_icon("stockyard", "#0F6E84")
 
 
+@lru_cache(maxsize=512)
 def pixmap(name: str, colour: str, size: int, ratio: float = 1.0) -> QPixmap:
     """One drawing in one colour, `size` points wide on a screen of this device-pixel ratio."""
     source = (_icons_dir() / f"{name}.svg").read_text(encoding="utf-8")
@@ -324,6 +331,11 @@ QLabel[role="info"] { color: $info; }
 QLabel[role="up"] { color: $up; }
 QLabel[role="down"] { color: $down; }
 QLabel[role="accent"] { color: $accent; }
+
+QLabel[kind="heading"] { font-size: $heading_size; font-weight: 600; }
+QLabel[kind="figure"] { font-size: $figure_size; }
+QLabel[kind="count"] { font-size: $count_size; }
+QLabel[kind="strong"] { font-weight: 600; }
 
 QPushButton {
     background: $base; color: $text; border: 1px solid $strong_border; border-radius: 4px;

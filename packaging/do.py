@@ -216,7 +216,7 @@ def require_display(system: str, environment: Mapping[str, str]) -> None:
     if system.startswith("linux") and not any(environment.get(name) for name in chosen):
         raise NoDisplay(
             "No display was found (DISPLAY and WAYLAND_DISPLAY are not set): start Stockyard "
-            "inside a desktop session, over `ssh -X`, or on a machine without a screen with "
+            "from a desktop, over `ssh -X`, or on a machine without a screen with "
             "`xvfb-run -a python3 packaging/do.py run`."
         )
 
@@ -269,7 +269,7 @@ def offscreen(commands: Sequence[Sequence[str]], *, folder: Path) -> int:
     provide_qt_parts({**os.environ, "QT_QPA_PLATFORM": "offscreen"})
     VENV.set_up()
     code = 0
-    with tempfile.TemporaryDirectory(prefix="stockyard-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="stockyard-", ignore_cleanup_errors=True) as scratch:
         environment = offscreen_environment(os.environ, Path(scratch))
         for command in commands:
             code = call([VENV.python, *command], environment=environment, folder=folder) or code
@@ -301,11 +301,14 @@ def is_personal(name: str) -> bool:
 def call(command: Sequence[str | Path], *, environment: Mapping[str, str], folder: Path) -> int:
     """The command's exit code, 128 and up if a signal ended it.
 
-    Ctrl-C reaches the command by itself, and SIGTERM is passed on: it ends in its own way.
+    Ctrl-C reaches the command by itself, and SIGTERM is passed on: it ends in its own way, and
+    SystemExit follows, so that no further command starts.
     """
+    received: list[int] = []
     process: subprocess.Popen[bytes] | None = None
 
     def pass_on(number: int, _frame: object) -> None:
+        received.append(number)
         if process is not None and number == signal.SIGTERM:
             process.terminate()
 
@@ -316,6 +319,8 @@ def call(command: Sequence[str | Path], *, environment: Mapping[str, str], folde
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    if received:
+        pass
     return code if code >= 0 else 128 - code
 
 

@@ -81,7 +81,7 @@ def missing_parts(
     environment: Mapping[str, str],
     *,
     present: Callable[[str], bool] = loads,
-    font: Callable[[Mapping[str, str]], bool] | None = None,
+    fonts: Callable[[Mapping[str, str]], bool] | None = None,
 ) -> list[Part]:
     """What Qt would not find with this environment, display included if it names one."""
     missing = [part for part in QT_PARTS if not present(part.name)]
@@ -89,22 +89,27 @@ def missing_parts(
     absent = [[part for part in way if not present(part.name)] for way in ways]
     fewest = min(absent, key=len, default=[])
     missing += fewest
-    if not (font or has_font)(environment):
+    if not (fonts or any_font)(environment):
         missing.append(FONT)
     return missing
 
 
-def has_font(environment: Mapping[str, str]) -> bool:
-    """Whether a scalable font lies in one of the usual folders, or fontconfig lists any."""
-    for folder in font_folders(environment):
-        for _, _, files in os.walk(folder):
-            if any(file.lower().endswith(FONT_SUFFIXES) for file in files):
-                return True
+def any_font(environment: Mapping[str, str]) -> bool:
+    """Whether there is a scalable font: in the usual folders, or else by fontconfig's own list."""
+    if any(holds_font(folder) for folder in font_folders(environment)):
+        return True
     lister = shutil.which("fc-list", path=environment.get("PATH", os.defpath))
     if lister is None:
         return False
     listed = subprocess.run([lister], capture_output=True, check=False)
     return bool(listed.stdout.strip())
+
+
+def holds_font(folder: str) -> bool:
+    """Whether a font file lies in the folder or below."""
+    return any(
+        file.lower().endswith(FONT_SUFFIXES) for _, _, files in os.walk(folder) for file in files
+    )
 
 
 def font_folders(environment: Mapping[str, str]) -> list[str]:
@@ -158,23 +163,22 @@ def known_to_apt(package: str) -> bool:
     return shown.returncode == 0 and shown.stdout.startswith(b"Package: ")
 
 
-def advice(parts: Sequence[Part], manager: str | None, purpose: str) -> str:
+def advice(parts: Sequence[Part], manager: str | None, purpose: str, *, as_root: bool) -> str:
     """The sentence for someone who must install the parts, with the exact command if known."""
-    names = ", ".join(part.name for part in parts)
+    lack = f"{purpose} needs what this system lacks: {', '.join(part.name for part in parts)}."
     if manager is None:
-        return (
-            f"{purpose} needs what this system lacks: {names}. Install the packages of your "
-            "distribution that hold them and try again."
-        )
-    command = shlex.join(["sudo", *install_command(manager, package_names(manager, parts))])
-    return f"{purpose} needs what this system lacks: {names}. This installs it:\n\n    {command}\n"
+        return f"{lack} Install the packages of your distribution that hold them and try again."
+    command = install_command(manager, package_names(manager, parts))
+    line = shlex.join(command if as_root else ["sudo", *command])
+    return f"{lack} This installs it:\n\n    {line}\n"
 
 
 def provide(parts: Sequence[Part], purpose: str) -> None:
     """Install the parts when this is root on Debian or Ubuntu; else MissingPackages says how."""
     manager = package_manager(read_os_release())
-    if manager != "apt" or os.geteuid() != 0 or shutil.which("apt-get") is None:
-        raise MissingPackages(advice(parts, manager, purpose))
+    as_root = os.geteuid() == 0
+    if manager != "apt" or not as_root or shutil.which("apt-get") is None:
+        raise MissingPackages(advice(parts, manager, purpose, as_root=as_root))
     updated = not apt_lists_fresh()
     if updated:
         apt_get(["update"])
@@ -186,7 +190,8 @@ def provide(parts: Sequence[Part], purpose: str) -> None:
         apt_get(["update"])
         done, output = apt_get(command[1:])
     if not done:
-        raise MissingPackages(f"{output}\napt-get failed. {advice(parts, manager, purpose)}")
+        problem = advice(parts, manager, purpose, as_root=as_root)
+        raise MissingPackages(f"{output}\napt-get failed. {problem}")
 
 
 def provide_qt_parts(environment: Mapping[str, str]) -> None:
@@ -199,7 +204,7 @@ def provide_qt_parts(environment: Mapping[str, str]) -> None:
     provide(missing, "Qt")
     still_missing = missing_parts(environment)
     if still_missing:
-        raise MissingPackages(advice(still_missing, None, "Qt"))
+        raise MissingPackages(advice(still_missing, None, "Qt", as_root=True))
 
 
 def read_os_release() -> dict[str, str]:

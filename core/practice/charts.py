@@ -24,6 +24,7 @@ INTERVALS += ["1mo", "3mo"]
 _INTRADAY_DAYS = {"1m": 30, "2m": 60, "5m": 60, "15m": 60, "30m": 60, "90m": 60}
 _INTRADAY_DAYS |= {"60m": 730, "1h": 730, "4h": 730}
 _DAY_S = 86_400
+_EVER = -(2**40)
 _NEW_YORK = "America/New_York"
 _FIELDS = ("open", "high", "low", "close", "volume")
 
@@ -110,9 +111,8 @@ def visible(history: History, now: float) -> list[tuple[int, Bar]]:
 
 def _so_far(bar: Bar, history: History, now: float) -> tuple[int, Bar]:
     """Today's bar: its stamp is the last trade's time, its range what was traded until then."""
-    begin = _at(bar.day, history.opens, history.timezone)
-    end = _at(bar.day, history.closes, history.timezone)
-    part = min((now - begin) / (end - begin), 1.0) if end > begin else 1.0
+    begin, end = _session(bar.day, history)
+    part = min((now - begin) / (end - begin), 1.0)
     stamp = int(min(now, end + 1))
     if part >= 1.0 or None in (bar.open, bar.high, bar.low, bar.close):
         return stamp, bar
@@ -125,6 +125,13 @@ def _so_far(bar: Bar, history: History, now: float) -> tuple[int, Bar]:
         close=last,
         volume=None if bar.volume is None else float(int(bar.volume * part)),
     )
+
+
+def _session(day: dt.date, history: History) -> tuple[int, int]:
+    """Opening and closing of a day; one that closes when it opens lasts around the clock."""
+    begin = _at(day, history.opens, history.timezone)
+    end = _at(day, history.closes, history.timezone)
+    return begin, end if end > begin else begin + _DAY_S
 
 
 class _Adjuster:
@@ -235,19 +242,21 @@ def _sum(rows: Sequence[tuple[float | None, ...]]) -> tuple[float | None, ...]:
 
 def _range_start(text: str, rows: Sequence[tuple[int, Bar]], now: float, timezone: str) -> int:
     today = local_day(now, timezone)
-    number, unit = re.fullmatch(r"(\d+)(\w+)|.*", text).groups()  # type: ignore[union-attr]
     if text == "ytd":
         return _at(today.replace(month=1, day=1), dt.time(0), timezone)
+    match = re.fullmatch(r"(\d{1,3})(d|wk|mo|y)", text)
+    if match is None:
+        return _EVER
+    number, unit = int(match[1]), match[2]
     if unit == "d":
-        return rows[-int(number)][0] if 0 < int(number) <= len(rows) else 0
-    days = {"wk": 7.0, "mo": 30.4375, "y": 365.25}.get(unit or "")
-    if days is None:
-        return 0
-    back = today - dt.timedelta(days=min(round(int(number) * days), today.toordinal() - 1))
-    return _at(max(back, dt.date(1900, 1, 1)), dt.time(0), timezone)
+        return rows[-number][0] if 0 < number <= len(rows) else _EVER
+    days = {"wk": 7.0, "mo": 30.4375, "y": 365.25}[unit]
+    return _at(today - dt.timedelta(days=round(number * days)), dt.time(0), timezone)
 
 
-def _events(history: History, adjuster: _Adjuster, span: tuple[int, int], now: float) -> dict[str, Any]:
+def _events(
+    history: History, adjuster: _Adjuster, span: tuple[int, int], now: float
+) -> dict[str, Any]:
     def stamped(day: dt.date) -> int:
         return _at(day, history.opens, history.timezone)
 
@@ -392,10 +401,7 @@ def _meta(
 
 
 def _sessions(moment: dt.datetime, history: History, offset: int) -> dict[str, Any]:
-    begin = _at(moment.date(), history.opens, history.timezone)
-    end = _at(moment.date(), history.closes, history.timezone)
-    if end <= begin:
-        end = begin + _DAY_S
+    begin, end = _session(moment.date(), history)
     stamps = (begin - 19_800, begin, end, end + 14_400)
     return {
         name: {"timezone": moment.tzname(), "start": start, "end": stop, "gmtoffset": offset}
@@ -462,8 +468,10 @@ class _Columns:
 
     def add(self, row: Mapping[str, str]) -> None:
         day = dt.date.fromisoformat(row["date"][:10])
-        values = [float(row[name]) if row.get(name) else None for name in _FIELDS]
-        self.bars.append(Bar(day, *values))
+        begin, high, low, close, volume = (
+            float(row[name]) if row.get(name) else None for name in _FIELDS
+        )
+        self.bars.append(Bar(day, begin, high, low, close, volume))
         if float(row.get("dividend") or 0.0):
             self.dividends[day] = float(row["dividend"])
         if float(row.get("split") or 1.0) != 1.0:

@@ -58,11 +58,7 @@ class Control:
         if page is None:
             return Reply(404, b"{}", _HEADERS)
         try:
-            given = json.loads(request.body or b"{}") if request.method == "POST" else {}
-            if not isinstance(given, dict):
-                raise BadInput("A JSON object is wanted.")
-            given |= {name: values[-1] for name, values in parse_qs(query).items()}
-            found = page(given)
+            found = page(_given(request, query))
         except (BadInput, TypeError, ValueError) as error:
             return Reply(400, json.dumps({"error": str(error)}).encode(), _HEADERS)
         return Reply(200, json.dumps({"ok": True} if found is None else found).encode(), _HEADERS)
@@ -85,3 +81,10 @@ class Control:
             self._server.unblock()
         else:
             self._server.block(None if seconds is None else float(seconds))
+
+
+def _given(request: Request, query: str) -> dict[str, Any]:
+    given = json.loads(request.body or b"{}") if request.method == "POST" else {}
+    if not isinstance(given, dict):
+        raise BadInput("A JSON object is wanted.")
+    return given | {name: values[-1] for name, values in parse_qs(query).items()}

@@ -53,7 +53,7 @@ _BOMB_MIB = 64
 class Fault:
     """One thing to go wrong, and when.
 
-    kind      "status"           answer `status` (401, 404, 429, 500 with Yahoo's body, 5xx else HTML)
+    kind      "status"           answer `status` (401, 404, 429, 500: Yahoo's body; else HTML)
               "garbage"          200 with bytes that are no JSON
               "truncated"        200 with the first half of the JSON, its length declared rightly
               "cut_off"          the connection closes in the middle of the body

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter, deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 _KEPT = 200_000
 
@@ -20,9 +20,9 @@ class Record:
     data       False for cookie, crumb and consent calls
     blocked    refused by a block; `tripped` marks the one that started it
     fault      the kind of the fault that was played, None for an honest answer
+    number     counts the requests from 1, in the order of their arrival
     """
 
-    number: int
     at: float
     mono: float
     host: str
@@ -34,6 +34,7 @@ class Record:
     blocked: bool = False
     tripped: bool = False
     fault: str | None = None
+    number: int = 0
 
 
 @dataclass(slots=True)
@@ -75,7 +76,7 @@ class Journal:
             if record.symbol is not None:
                 by_symbol = counts.by_symbol.setdefault(record.endpoint, Counter())
                 by_symbol[record.symbol] += 1
-            self._records.append(record)
+            self._records.append(replace(record, number=counts.requests))
 
     def clear(self) -> None:
         """Forget everything."""

@@ -102,9 +102,12 @@ class BlockGate:
             return self._blocks
 
     def set_limits(self, limits: Limits) -> None:
-        """Use other limits from the next request on; a block under way runs to its end."""
+        """Use other limits from now on, counting anew; a block under way runs to its end."""
         with self._lock:
             self._limits = limits
+            now = self._clock.monotonic()
+            for state in self._clients.values():
+                state.tokens, state.at, state.count = float(limits.capacity or 0), now, 0
 
     def clear(self) -> None:
         """Lift all blocks and forget what was counted."""

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, Self
+from typing import Self, TypeAlias
 
 LOOPBACK = "127.0.0.1"
 _MAX_HEAD = 64 * 1024
@@ -44,10 +44,8 @@ class Request:
         return self.headers.get("host", "").partition(":")[0].lower()
 
 
-class Delivery(Protocol):
-    """Another way to hand an answer over than one write. True keeps the connection."""
-
-    def __call__(self, line: Line, wire: bytes) -> bool: ...
+Delivery: TypeAlias = "Callable[[Line, bytes], bool]"
+"""Another way to hand an answer over than one write; True keeps the connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +108,7 @@ class Line:
         return False
 
     def _hung_up(self) -> bool:
-        self._sock.setblocking(False)
+        self._sock.settimeout(0.0)
         try:
             return self._sock.recv(1, socket.MSG_PEEK) == b""
         except BlockingIOError:
@@ -118,7 +116,7 @@ class Line:
         except OSError:
             return True
         finally:
-            self._sock.setblocking(True)
+            self._sock.settimeout(None)
 
     def read_request(self) -> Request | None:
         """The next request, or None when the client closed the connection."""

@@ -89,7 +89,10 @@ class Screener:
 
 
 def _row_json(listing: Listing) -> str:
-    return json.dumps(quote(listing, figures(listing, None, 0)), separators=(",", ":"))
+    row = quote(listing, figures(listing, None, 0))
+    for changing in ("regularMarketTime", "marketState"):
+        del row[changing]
+    return json.dumps(row, separators=(",", ":"), ensure_ascii=False)
 
 
 def _parsed(body: bytes) -> dict[str, Any]:

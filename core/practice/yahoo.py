@@ -7,7 +7,6 @@ Host header. Hosts and paths are Yahoo's; what limits, faults and universe say i
 from __future__ import annotations
 
 import base64
-import datetime as dt
 import hashlib
 import itertools
 import json
@@ -33,6 +32,8 @@ from core.practice.universe import Listing, Universe
 
 MAX_QUOTES = 99
 _COOKIE_LIFE_S = 31_557_600
+_LAST_DATE = 253_370_764_800
+"""The year 9999: a clock gone mad must not stop the server."""
 _DATA_HOSTS = frozenset({"query1.finance.yahoo.com", "query2.finance.yahoo.com"})
 _CONSENT_HOSTS = frozenset({"guce.yahoo.com", "consent.yahoo.com"})
 _WITH_SYMBOL = {
@@ -120,7 +121,7 @@ class PracticeYahoo:
         self._server = LoopbackServer(self._answer, name="practice-yahoo", port=port)
         self._control = Control(self)
         self._cookies = itertools.count(1)
-        self._numbers = itertools.count(1)
+        self._request_ids = itertools.count(1)
         self._crumb_generation = 0
         self._profile_body = lru_cache(maxsize=40_000)(_static_summary)
         self._endpoints: dict[str, Callable[[_Call], Reply]] = {
@@ -223,7 +224,6 @@ class PracticeYahoo:
             reply = self._reply(call, fault)
         self.log.add(
             Record(
-                number=next(self._numbers),
                 at=self.clock.now(),
                 mono=self.clock.monotonic(),
                 host=request.host,
@@ -400,7 +400,9 @@ class PracticeYahoo:
         asked = call.query.get("quotesCount", "6")
         found = self._search.find(text, int(asked) if asked.isdigit() else 6)
         quotes = [
-            answers.search_quote(listing, 2_000_000 if listing.yahoo_symbol == text.upper() else 20_000)
+            answers.search_quote(
+                listing, 2_000_000 if listing.yahoo_symbol == text.upper() else 20_000
+            )
             for listing in found
         ]
         body = {"explains": [], "count": len(quotes), "quotes": quotes, "news": []}
@@ -448,7 +450,7 @@ class PracticeYahoo:
         headers = (
             ("content-type", content_type),
             ("cache-control", cache),
-            ("y-rid", _request_id(next(self._cookies))),
+            ("y-rid", _request_id(next(self._request_ids))),
             ("x-envoy-upstream-service-time", "3"),
             ("date", _http_date(int(self.clock.now()))),
             ("server", "ATS"),
@@ -502,7 +504,7 @@ def _cookie(request: Request) -> str:
 
 @lru_cache(maxsize=16)
 def _http_date(second: int) -> str:
-    return formatdate(min(max(second, 0), int(dt.datetime(9999, 1, 1).timestamp())), usegmt=True)
+    return formatdate(min(max(second, 0), _LAST_DATE), usegmt=True)
 
 
 def _request_id(number: int) -> str:

@@ -96,6 +96,8 @@ class Yahoo:
         """The symbol's sector in one request; see SectorProvider.profile."""
         from yfinance.exceptions import YFException, YFRateLimitError
 
+        from core.providers.yahoo_wire import FinalAnswer
+
         wire, data = self._session()
         wanted = yahoo_spelling(symbol)
         try:
@@ -103,8 +105,8 @@ class Yahoo:
                 response = data.get(
                     PROFILE_URL + quote(wanted, safe=""), PROFILE_PARAMS, self._deadline_s
                 )
-        except ProviderError:
-            raise
+        except FinalAnswer as final:
+            response = final.response
         except YFRateLimitError as error:
             raise Blocked(self.name, BLOCKED_AT_THE_DOOR) from error
         except OSError as error:
@@ -125,18 +127,12 @@ class Yahoo:
     def _session(self) -> tuple[Wire, Any]:
         with self._lock:
             if self._wire is None:
-                import yfinance
-                from yfinance.data import YfData
-
                 from core.providers.yahoo_wire import Wire
 
-                yfinance.config.debug.hide_exceptions = False
-                self._cache_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-                yfinance.set_tz_cache_location(str(self._cache_dir))
                 self._wire = Wire(
                     self._limiter, deadline_s=self._deadline_s, practice=self._practice
                 )
-                self._data = YfData(session=self._wire)
+                self._data = _fresh_yfinance(self._wire, self._cache_dir)
             return self._wire, self._data
 
     def _judge(self, wanted: str, status: int, content: bytes) -> Profile:
@@ -186,6 +182,42 @@ class Yahoo:
             return Profile(sector, _text(profile, "industry"))
         kind = str(about.get("quoteType") or "").upper()
         raise NoData(self.name, _NO_SECTOR.get(kind, "Yahoo lists it without a sector."))
+
+
+class _CookieKeeper:
+    """Yahoo's cookie for this session, where yfinance looks for it.
+
+    yfinance would keep it in a pickle on the disk, opened once per process wherever the first
+    session put it. One request at each start is a fair price for neither.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Any] = {}
+
+    def lookup(self, strategy: str) -> dict[str, Any] | None:
+        cookie = self._kept.get(strategy)
+        return {"cookie": cookie} if cookie else None
+
+    def store(self, strategy: str, cookie: Any) -> None:
+        self._kept[strategy] = cookie
+
+
+def _fresh_yfinance(wire: Wire, cache_dir: Path) -> Any:
+    """yfinance's data access on this wire, with nothing left of an earlier session.
+
+    It is a singleton with its caches in class attributes; a program that opens one cache after
+    another (or the demonstration) must not carry a cookie or a folder from one to the next.
+    """
+    import yfinance
+    from yfinance import cache
+    from yfinance.data import SingletonMeta, YfData
+
+    yfinance.config.debug.hide_exceptions = False
+    cache_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    yfinance.set_tz_cache_location(str(cache_dir))
+    cache._CookieCacheManager._cookie_cache = _CookieKeeper()  # noqa: SLF001
+    SingletonMeta._instances.pop(YfData, None)  # noqa: SLF001
+    return YfData(session=wire)
 
 
 _NO_SECTOR = {

@@ -28,8 +28,17 @@ if TYPE_CHECKING:
 
     from core.ratelimit import RateLimiter
 
-MAX_ANSWER_BYTES = 20_000_000
+MAX_ANSWER_BYTES = 5_000_000
+"""As sent, compressed. The largest honest answer, a long chart, is a tenth of it."""
 CLOSE_WAIT_S = 2.0
+
+
+class FinalAnswer(Exception):
+    """An error status that is the answer itself; yfinance would only ask again, twice."""
+
+    def __init__(self, response: Any) -> None:
+        super().__init__(response.status_code)
+        self.response = response
 
 
 class Wire(curl.Session):  # type: ignore[misc]
@@ -80,8 +89,8 @@ class Wire(curl.Session):  # type: ignore[misc]
     def request(self, method: str, url: str, **given: Any) -> Any:
         """One request in its turn.
 
-        Raises Blocked for 429, ProviderDown for 5xx, Cancelled, and curl_cffi's OSErrors for what
-        goes wrong below HTTP. Every other status is returned.
+        Raises Blocked for 429, ProviderDown for 5xx, FinalAnswer for a profile's 404, Cancelled,
+        and curl_cffi's OSErrors for what goes wrong below HTTP. Every other status is returned.
         """
         control = getattr(self._caller, "control", None) or RunControl()
         control.sleep(self._limiter.reserve(control))
@@ -120,13 +129,20 @@ class Wire(curl.Session):  # type: ignore[misc]
 
     def _judged(self, url: str, response: Any) -> Any:
         status = response.status_code
-        host = urlsplit(url).hostname or ""
+        parts = urlsplit(url)
+        at_data_host = (parts.hostname or "").startswith("query")
         if status == 429:
             raise Blocked(
                 "yahoo",
                 "Yahoo refuses this computer's requests for now: it has counted too many. "
                 "Nothing was marked.",
             )
-        if status >= 500 and host.startswith("query"):
+        if not (urlsplit(response.url).hostname or "").endswith("yahoo.com"):
+            raise ProviderDown(
+                "yahoo", "Something between here and Yahoo answers in its place (a sign-in page?)."
+            )
+        if status >= 500 and at_data_host:
             raise ProviderDown("yahoo", "Yahoo's server failed to answer.")
+        if status == 404 and "/quoteSummary/" in parts.path:
+            raise FinalAnswer(response)
         return response

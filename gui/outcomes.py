@@ -1,0 +1,113 @@
+"""How each sector outcome reads and looks: word, drawing, colour and one line of explanation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gui import formats
+from gui.theme import mixed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gui.theme import Theme
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeLook:
+    """One outcome as the user meets it. `query` lists its symbols in the Symbols tab."""
+
+    key: str
+    word: str
+    drawing: str
+    role: str
+    explanation: str
+    query: str
+
+
+OUTCOMES: tuple[OutcomeLook, ...] = (
+    OutcomeLook(
+        "found",
+        "Found",
+        "check",
+        "accent",
+        "Yahoo named a sector. It is asked again only when you refresh old answers.",
+        "status:found",
+    ),
+    OutcomeLook(
+        "none",
+        "Has none",
+        "none",
+        "muted",
+        "Yahoo knows the symbol and gives it no sector, as it does with funds and shells.",
+        "status:none",
+    ),
+    OutcomeLook(
+        "not_found",
+        "Not found",
+        "unknown",
+        "info",
+        "Yahoo does not know the symbol: renamed, delisted, or spelled otherwise there.",
+        "status:not_found",
+    ),
+    OutcomeLook(
+        "failed",
+        "Failed",
+        "error",
+        "error",
+        "No usable answer in three refreshes. Asked again only when you retry the failed ones.",
+        "status:failed",
+    ),
+    OutcomeLook(
+        "blocked",
+        "Blocked",
+        "clock",
+        "warning",
+        "Blocked before its turn: Yahoo held us off before these were asked. Nothing was marked.",
+        "status:never_asked",
+    ),
+    OutcomeLook(
+        "never_asked",
+        "Never asked",
+        "waiting",
+        "muted",
+        "No one has asked Yahoo for these yet, or the answer so far was not usable.",
+        "status:never_asked",
+    ),
+    OutcomeLook(
+        "ineligible",
+        "Ineligible",
+        "skip",
+        "muted",
+        "Never asked, because of what it is: warrants, units, rights, notes, preferred, tests.",
+        "status:ineligible",
+    ),
+)
+"""In the order in which they are shown everywhere."""
+
+_BY_KEY: Mapping[str, OutcomeLook] = {one.key: one for one in OUTCOMES}
+
+
+def look(key: str) -> OutcomeLook:
+    """The look of an outcome; one that this version does not know shows under its own name."""
+    known = _BY_KEY.get(key)
+    return known or OutcomeLook(key, key.replace("_", " "), "unknown", "muted", "", "")
+
+
+def area_colour(theme: Theme, key: str) -> str:
+    """The outcome's colour where it fills an area."""
+    if key == "ineligible":
+        return mixed(theme.muted, theme.base, 0.45)
+    colour: str = getattr(theme, look(key).role)
+    return colour
+
+
+def sentence(counts: Mapping[str, int]) -> str:
+    """The counts of a run as words in the usual order: "found 2,900, not found 12"."""
+    parts = [
+        f"{one.word.lower()} {formats.integer(counts[one.key])}"
+        for one in OUTCOMES
+        if counts.get(one.key)
+    ]
+    return ", ".join(parts)
