@@ -25,9 +25,9 @@ def read(store: Store, series_id: int) -> Bars:
 
     with store.read() as connection:
         rows = stored.read(connection, series_id)
-    columns = list(zip(*rows, strict=True)) or [()] * 7
+    columns = list(zip(*rows, strict=True)) or [()] * 9
     prices = [np.array(column, dtype=np.float64) for column in columns[1:6]]
-    flags = np.array(columns[6], dtype=np.int64)
+    flags = np.array(columns[8], dtype=np.int64)
     return Bars(
         ts=np.array(columns[0], dtype=np.int64),
         open=prices[0],

@@ -217,6 +217,8 @@ def _bar_row(day: _Day, factor: float) -> stored_bars.BarRow:
         low * factor,
         day.close * factor,
         day.volume,
+        None,
+        None,
         0,
     )
 

@@ -32,7 +32,7 @@ BoolArray = NDArray[np.bool_]
 Rects = NDArray[np.int32]
 """One row per rectangle: left, top, right, bottom in device pixels, the last two inclusive."""
 
-SMALLEST_LEVEL = 512
+SMALLEST_LEVEL = 16
 WIDEST_BODY = 41
 """Lines that a body is wide at most, so that a few bars are no slabs."""
 DASHED_BODY = 7
@@ -166,7 +166,7 @@ def _pairs(values: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 class BarPyramid:
-    """A series at every resolution from one bar to 1/512 of it, each half as fine as the last."""
+    """A series at every resolution down to a few entries, each half as fine as the one before."""
 
     def __init__(self, bars: BarArrays) -> None:
         self.count = len(bars.ts)
@@ -184,7 +184,7 @@ class BarPyramid:
 
     @property
     def coarsest(self) -> BarLevel:
-        """The whole series in at most 512 entries."""
+        """The whole series in at most 16 entries."""
         return self._levels[-1]
 
     def visible(self, left: float, right: float, max_candles: float) -> VisibleBars:
@@ -363,7 +363,8 @@ def gap_bands(positions: IntArray, pane: Pane) -> Rects:
 
     At least three lines wide, so that a hole stays visible in a view of twenty years.
     """
-    middle = pane.columns(positions.astype(np.float64) - 0.5)
+    # Many holes share a column in a wide view: painting it once is enough.
+    middle = np.unique(pane.columns(positions.astype(np.float64) - 0.5))
     half = max(round(pane.spacing / 2), pane.line)
     top = np.full(len(middle), pane.y)
     return _rects(middle - half, top, middle + half, top + pane.height - 1)

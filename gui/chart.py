@@ -21,13 +21,13 @@ from PySide6.QtGui import (
     QColor,
     QFocusEvent,
     QFont,
+    QFontInfo,
     QFontMetricsF,
     QKeyEvent,
     QMouseEvent,
     QPainter,
     QPaintEvent,
     QPen,
-    QResizeEvent,
     QWheelEvent,
 )
 from PySide6.QtWidgets import (
@@ -83,7 +83,7 @@ KEYBOARD_REASONS = (
 
 
 def price_ticks(low: float, high: float, *, most: int, finest: float) -> list[float]:
-    """At most `most` round values from `low` to `high`, no closer to each other than `finest`."""
+    """Round values from `low` to `high`: at most `most` steps of at least `finest`."""
     step = round_step(max((high - low) / max(most, 1), finest))
     first = math.ceil(low / step - 1e-9)
     return [number * step for number in range(first, math.floor(high / step + 1e-9) + 1)]
@@ -363,7 +363,7 @@ class ReadOut(QWidget):
 
     def set_title(self, title: str, source: str) -> None:
         """Name the series, and where its bars came from."""
-        self._title, self._source = title, source
+        self._title, self._source = one_line(title), one_line(source)
         self._fit_height()
         self.update()
 
@@ -382,9 +382,7 @@ class ReadOut(QWidget):
         self.setFixedHeight(math.ceil(title + QFontMetricsF(self.font()).height() + 8))
 
     def _title_font(self) -> QFont:
-        font = heavier(self.font())
-        font.setPointSizeF(font.pointSizeF() + 1)
-        return font
+        return heavier(larger(self.font(), 1))
 
     def _fitting(self, metrics: QFontMetricsF) -> list[tuple[Field, float]]:
         """The fields that fit side by side with their widths, least important ones left out."""
@@ -436,6 +434,13 @@ class ReadOut(QWidget):
         painter.end()
 
 
+def larger(font: QFont, points: float) -> QFont:
+    """The same font, larger by so many points, whether its size is in points or in pixels."""
+    font = QFont(font)
+    font.setPointSizeF(max(QFontInfo(font).pointSizeF() + points, 6.0))
+    return font
+
+
 def heavier(font: QFont) -> QFont:
     """The same font, bold enough to stand out in a row of labels."""
     font = QFont(font)
@@ -473,7 +478,7 @@ class Window:
 
         A series shorter than the window lies in its middle.
         """
-        width = min(self.width, widest_window(count))
+        width = min(max(self.width, FEWEST_BARS), widest_window(count))
         beyond = 0.5 + 0.04 * width
         first, last = -beyond, count - 1 + beyond
         if last - first <= width:
@@ -525,6 +530,12 @@ class Series:
         """The newest close."""
         return float(self.bars.close[self.last])
 
+    def fallback_range(self, *, log: bool) -> tuple[float, float]:
+        """What the price axis shows where there are no prices: the newest one, if it can."""
+        price = self.last_price
+        level = price if not log else math.log10(price) if price > 0 else 0.0
+        return level, level
+
     @property
     def last_rose(self) -> bool:
         """Whether the newest bar closed at or above its open."""
@@ -544,7 +555,11 @@ class Series:
         if window.right >= before.pyramid.count - 1:
             return self.pyramid.count - before.pyramid.count
         anchor = min(max(math.ceil(window.left), 0), before.pyramid.count - 1)
-        return int(np.searchsorted(self.bars.ts, before.bars.ts[anchor])) - anchor
+        return self.index_of(before, anchor) - anchor
+
+    def index_of(self, before: Series, index: int) -> int:
+        """Where a bar of `before` is now, or would be."""
+        return int(np.searchsorted(self.bars.ts, before.bars.ts[index]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -862,7 +877,6 @@ class PriceChart(QWidget):
         self._focus_ring = False
         self._read_out = ReadOut(self)
         self._empty_text = ""
-        self._layout = QVBoxLayout(self)
         self._canvas = pg.GraphicsView(self)
         self.price_view = pg.ViewBox(enableMenu=False, enableMouse=False)
         """Holds items laid over the candles: x is the bar index, y the price (log10 when log)."""
@@ -894,15 +908,14 @@ class PriceChart(QWidget):
         self._title = title
         self._series = None if bars is None else Series.of(bars)
         self._gaps = Gaps.of(())
-        self._marked = self._grip = None
         self._read_out.set_title(title, source)
         self.setAccessibleName(f"Price chart, {title}" if title else "Price chart")
         self._show_or_hide()
-        if self._series is None or before is None or self._opening_view:
+        if self._series is None or before is None:
+            self._marked = self._grip = None
             self.reset_view()
         else:
-            moved = self._series.moved_since(before, self._window)
-            self._set_window(self._window.moved(moved))
+            self._carry_over(before, self._series)
 
     def show_gaps(self, gaps: Sequence[tuple[int, int]]) -> None:
         """Shade missing bars: (index of the first bar after the hole, how many are missing)."""
@@ -947,7 +960,7 @@ class PriceChart(QWidget):
     def show_range(self, left: float, right: float) -> None:
         """Show these bar positions, as far as the series and the limits of zooming allow."""
         self._opening_view = False
-        self._set_window(Window(left, max(right, left + FEWEST_BARS)))
+        self._set_window(Window(left, right))
 
     def reset_view(self) -> None:
         """The opening view: the newest bars, wide enough to be read one by one."""
@@ -977,14 +990,28 @@ class PriceChart(QWidget):
 
     # Layout
 
+    def _carry_over(self, before: Series, now: Series) -> None:
+        """Keep view, crosshair and a drag under way where they were among the bars."""
+        moved = now.moved_since(before, self._window)
+        if self._marked is not None:
+            self._marked = min(now.index_of(before, self._marked), self._count - 1)
+        if self._grip is not None:
+            start, window = self._grip
+            self._grip = (start, window.moved(moved))
+        if self._opening_view:
+            self.reset_view()
+        else:
+            self._set_window(self._window.moved(moved))
+
     def _build(self) -> None:
         # The mouse is ours: pyqtgraph's scene drops moves that come faster than 100 a second.
         self._canvas.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self._canvas.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._canvas.sigDeviceRangeChanged.connect(self._on_canvas_resized)
         self.price_view.disableAutoRange()
         for item in (self._plot, self.price_view, self._overlay):
             self._canvas.scene().addItem(item)
-        layout = self._layout
+        layout = QVBoxLayout(self)
         layout.setContentsMargins(12, 8, 0, 0)
         layout.setSpacing(0)
         layout.addWidget(self._read_out)
@@ -1009,9 +1036,7 @@ class PriceChart(QWidget):
         self.update()
 
     def _restyle(self) -> None:
-        font = tabular(self.font())
-        font.setPointSizeF(max(font.pointSizeF() - 1, 6.0))
-        self._style = Style(self._colours, font)
+        self._style = Style(self._colours, tabular(larger(self.font(), -1)))
         self._refit()
 
     def _plot_width(self) -> int:
@@ -1048,7 +1073,8 @@ class PriceChart(QWidget):
         line = QFontMetricsF(style.font).height()
         bars = series.pyramid.visible(left, right, width * scale / (2 * max(int(scale), 1)))
         upper = round((height - PANE_GAP) * (1 - VOLUME_SHARE))
-        low, high = padded(bars.price_range(log=self._log), series.last_price, log=self._log)
+        span = bars.price_range(log=self._log) or series.fallback_range(log=self._log)
+        low, high = padded(span, log=self._log)
         price = Pane(0, 0, width, upper, left, right, low, high, self._log)
         tallest = bars.largest_volume() or 1.0
         lower = upper + PANE_GAP
@@ -1157,8 +1183,19 @@ class PriceChart(QWidget):
 
     # Qt
 
+    def _on_canvas_resized(self) -> None:
+        """Fit the new size; it also changes when the read-out above gets taller."""
+        if self._opening_view:
+            self.reset_view()
+        else:
+            self._refit()
+
     def _on_canvas(self, event: QMouseEvent | QWheelEvent) -> QPointF:
         return event.position() - QPointF(self._canvas.pos())
+
+    def _shape_cursor(self) -> None:
+        crossed = self._marked is not None
+        self.setCursor(Qt.CursorShape.CrossCursor if crossed else Qt.CursorShape.ArrowCursor)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         turn, point = event.angleDelta(), self._on_canvas(event)
@@ -1187,12 +1224,11 @@ class PriceChart(QWidget):
             self._set_window(window.moved((start - self._mouse.x()) / self._frame.price.spacing))
         else:
             self._mark()
-            crossed = self._marked is not None
-            self.setCursor(Qt.CursorShape.CrossCursor if crossed else Qt.CursorShape.ArrowCursor)
+            self._shape_cursor()
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         self._grip = None
-        self.setCursor(Qt.CursorShape.CrossCursor)
+        self._shape_cursor()
         super().mouseReleaseEvent(event)
 
     def mouseDoubleClickEvent(self, _event: QMouseEvent) -> None:
@@ -1239,21 +1275,9 @@ class PriceChart(QWidget):
             painter.drawText(middle, int(wrapped), one_line(self._empty_text))
         painter.end()
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self._layout.activate()
-        if self._opening_view:
-            self.reset_view()
-        else:
-            self._refit()
 
-
-def padded(
-    span: tuple[float, float] | None, last_price: float, *, log: bool
-) -> tuple[float, float]:
+def padded(span: tuple[float, float], *, log: bool) -> tuple[float, float]:
     """The edges of a pane around what it shows: some air, and a height when prices stand still."""
-    if span is None:
-        return padded((last_price, last_price), last_price, log=log)
     low, high = span
     around_one_price = 0.01 if log else abs(high) * 0.02 or 1.0
     air = (high - low) * 0.06 or around_one_price

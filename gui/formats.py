@@ -10,6 +10,7 @@ from __future__ import annotations
 import html
 import unicodedata
 from datetime import UTC, datetime
+from datetime import date as day
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ MINUTE_S = 60
 HOUR_S = 3_600
 DAY_S = 86_400
 SOON_S = 45
+EPOCH_DAY = day(1970, 1, 1).toordinal()
 UNITS = ("bytes", "KB", "MB", "GB", "TB", "PB")
 
 
@@ -40,7 +42,10 @@ UNITS = ("bytes", "KB", "MB", "GB", "TB", "PB")
 
 def integer(value: int, locale: QLocale | None = None) -> str:
     """A whole number with separators: "13,112"."""
-    return decimal(Decimal(value), 0, locale)
+    if abs(value) >= 2**63:
+        return decimal(Decimal(value), 0, locale)
+    text = (locale or QLocale()).toString(abs(value))
+    return MINUS + text if value < 0 else text
 
 
 def decimal(value: float | Decimal, places: int, locale: QLocale | None = None) -> str:
@@ -118,7 +123,11 @@ def _localised(digits: str, locale: QLocale) -> str:
 
 def session(ts: int) -> str:
     """The session date of a daily bar: "2026-11-20"."""
-    return _written(ts, "%Y-%m-%d", UTC)
+    try:
+        # Tables ask for thousands of them; this way takes a tenth of strftime's time.
+        return day.fromordinal(EPOCH_DAY + ts // DAY_S).isoformat()
+    except (OverflowError, ValueError):
+        return str(ts)
 
 
 def date(at: int, zone: tzinfo | None = None) -> str:
@@ -149,7 +158,10 @@ def age(at: float, now: float, zone: tzinfo | None = None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A length of time in its two largest units: "45 s", "12 min", "2 h 10 min", "3 days 4 h"."""
+    """A length of time in its two largest units: "45 s", "12 min", "2 h 10 min", "3 days 4 h".
+
+    From a week on, days only.
+    """
     if seconds < MINUTE_S - 0.5:
         return f"{round(max(seconds, 0))} s"
     minutes = round(seconds / MINUTE_S)
@@ -157,6 +169,8 @@ def duration(seconds: float) -> str:
         return f"{minutes} min"
     if minutes < 24 * 60:
         return _two(minutes // 60, "h", minutes % 60, "min")
+    if seconds >= 7 * DAY_S:
+        return f"{round(seconds / DAY_S)} days"
     hours = round(seconds / HOUR_S)
     days = hours // 24
     return _two(days, "day" if days == 1 else "days", hours % 24, "h")

@@ -242,4 +242,6 @@ def question_box(
     )
     box.setDefaultButton(stays)
     box.setEscapeButton(stays)
+    # The focus, not the default, decides what Enter does: the platform may put the other first.
+    stays.setFocus()
     return box

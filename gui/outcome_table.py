@@ -42,7 +42,8 @@ COLUMNS = (
     ),
     Column("detail", "Detail", sortable=False, max_width=1_000),
 )
-WIDTHS = (88, 104, 128)
+WIDTHS = (80, 96, 120, 120)
+"""Set once, so that they are never fitted; the last one takes what room is left."""
 
 
 class OutcomeModel(TableModel):

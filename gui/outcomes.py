@@ -1,10 +1,11 @@
-"""How each sector outcome reads and looks: word, drawing, colour and one line of explanation."""
+"""How each sector outcome and each state of a run reads and looks: word, drawing, colour."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from core.model import RunState
 from gui import formats
 from gui.theme import mixed
 
@@ -85,6 +86,17 @@ OUTCOMES: tuple[OutcomeLook, ...] = (
     ),
 )
 """In the order in which they are shown everywhere."""
+
+RUN_STATES: dict[RunState, tuple[str, str, str]] = {
+    RunState.RUNNING: ("play", "accent", "running"),
+    RunState.PAUSED: ("pause", "warning", "paused"),
+    RunState.FINISHED: ("check", "up", "finished"),
+    RunState.CANCELLED: ("stop", "muted", "stopped"),
+    RunState.BLOCKED: ("clock", "warning", "blocked"),
+    RunState.FAILED: ("error", "error", "failed"),
+    RunState.INTERRUPTED: ("warning", "warning", "interrupted"),
+}
+"""Drawing, colour role and word of each state of a run."""
 
 _BY_KEY: Mapping[str, OutcomeLook] = {one.key: one for one in OUTCOMES}
 

@@ -19,7 +19,6 @@ from PySide6.QtWidgets import (
     QProgressBar,
     QRadioButton,
     QSizePolicy,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
@@ -32,6 +31,7 @@ from gui.widgets import (
     UNIT,
     ElidedLabel,
     IconLabel,
+    NumberField,
     button,
     heading,
     label,
@@ -52,17 +52,6 @@ BAR_STEPS = 1_000
 MOST_DAYS = 36_500
 MOST_SYMBOLS = 1_000_000
 
-STATE_LOOKS: dict[RunState, tuple[str, str, str]] = {
-    RunState.RUNNING: ("play", "accent", "running"),
-    RunState.PAUSED: ("pause", "warning", "paused"),
-    RunState.FINISHED: ("check", "up", "finished"),
-    RunState.CANCELLED: ("stop", "muted", "stopped"),
-    RunState.BLOCKED: ("clock", "warning", "blocked"),
-    RunState.FAILED: ("error", "error", "failed"),
-    RunState.INTERRUPTED: ("warning", "warning", "interrupted"),
-}
-"""Drawing, colour role and word of each state of a run."""
-
 
 class ScopePanel(QWidget):
     """Which symbols to ask for, what that costs, and the button that begins.
@@ -76,18 +65,20 @@ class ScopePanel(QWidget):
 
     def __init__(self, days: int, themes: ThemeManager) -> None:
         super().__init__()
+        self._themes = themes
         self._plan: Plan | None = None
         self._why_not = ""
         self._counts: dict[ScopeKind, QWidget] = {}
         self._choices: dict[ScopeKind, QRadioButton] = {}
         self._group = QButtonGroup(self)
-        self._days = self._number(1, MOST_DAYS, "Age in days from which an answer counts as old")
-        self._days.setValue(days)
+        self._days = NumberField(1, MOST_DAYS, "Age in days from which an answer counts as old")
+        self._days.set_value(days)
         self._symbols = QLineEdit()
         self._symbols.setPlaceholderText("AAPL, BRK.B KTOS")
         self._symbols.setAccessibleName("Symbols to ask for, with commas or spaces between")
-        self._cap = self._number(0, MOST_SYMBOLS, "At most so many symbols in one run")
-        self._cap.setSpecialValueText("all")
+        self._cap = NumberField(
+            0, MOST_SYMBOLS, "At most so many symbols in this run", lowest_reads="all"
+        )
         self._plan_line = label("", role="muted", wrap=True)
         self._start = button("Refresh", self._want_start, primary=True)
         set_icon(self._start, "refresh", themes)
@@ -113,9 +104,9 @@ class ScopePanel(QWidget):
         kind = next(kind for kind, one in self._choices.items() if one.isChecked())
         return Scope(
             kind,
-            days=self._days.value(),
+            days=self._days.value,
             symbols=typed_symbols(self._symbols.text()) if kind is ScopeKind.SELECTION else (),
-            limit=self._cap.value() or None,
+            limit=self._cap.value or None,
         )
 
     def choose(self, kind: ScopeKind) -> None:
@@ -135,7 +126,11 @@ class ScopePanel(QWidget):
         set_label(self._plan_line, plan_sentence(plan, per_second, now), "muted")
         verb = "Try" if plan.blocked_until is not None else "Refresh"
         thing = formats.counted(plan.symbols, "sector")
-        self._start.setText(f"{verb} {thing} now" if plan.blocked_until else f"{verb} {thing}")
+        held_off = plan.blocked_until is not None
+        self._start.setText(f"{verb} {thing} now" if held_off else f"{verb} {thing}")
+        if bool(self._start.property("primary")) == held_off:
+            set_role(self._start, primary=not held_off)
+            set_icon(self._start, "refresh" if not held_off else "clock", self._themes)
         self._update_start()
 
     def set_unplannable(self, sentence: str) -> None:
@@ -156,17 +151,6 @@ class ScopePanel(QWidget):
 
     def _want_start(self) -> None:
         self.start_wanted.emit(self.scope)
-
-    def _number(self, low: int, high: int, says: str) -> QSpinBox:
-        field = QSpinBox()
-        field.setRange(low, high)
-        field.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
-        field.setGroupSeparatorShown(True)
-        field.setAccessibleName(says)
-        field.setToolTip(formats.tooltip(says))
-        field.setAlignment(Qt.AlignmentFlag.AlignRight)
-        field.setFixedWidth(88)
-        return field
 
     def _lay_out(self) -> None:
         grid = QGridLayout()
@@ -222,8 +206,8 @@ class ScopePanel(QWidget):
 
     def _connect(self) -> None:
         self._group.buttonClicked.connect(self._soon)
-        self._days.valueChanged.connect(self._days_typed)
-        self._cap.valueChanged.connect(self._soon)
+        self._days.changed.connect(self._days_typed)
+        self._cap.changed.connect(self._soon)
         self._symbols.textEdited.connect(self._symbols_typed)
         self._symbols.returnPressed.connect(self._start.click)
 
@@ -390,15 +374,21 @@ class Notice(QFrame):
         self._tick.toggled.connect(self.ticked)
         self._buttons = QHBoxLayout()
         self._buttons.setSpacing(UNIT)
-        words = QVBoxLayout()
-        words.setSpacing(UNIT // 2)
-        for one in (self._title, self._text, self._countdown, self._tick):
-            words.addWidget(one)
+        words = QGridLayout()
+        words.setHorizontalSpacing(UNIT)
+        words.setVerticalSpacing(UNIT // 2)
+        words.setColumnStretch(1, 1)
+        words.addWidget(self._mark, 0, 0)
+        for number, one in enumerate((self._title, self._text, self._countdown, self._tick)):
+            words.addWidget(one, number, 1)
+        centred = QVBoxLayout()
+        centred.addStretch()
+        centred.addLayout(words)
+        centred.addStretch()
         row = QHBoxLayout(self)
         row.setContentsMargins(UNIT + 4, UNIT, UNIT, UNIT)
-        row.setSpacing(UNIT)
-        row.addWidget(self._mark, 0, Qt.AlignmentFlag.AlignTop)
-        row.addLayout(words, 1)
+        row.setSpacing(MARGIN)
+        row.addLayout(centred, 1)
         row.addLayout(self._buttons)
         self.hide()
 

@@ -26,6 +26,7 @@ from gui.widgets import (
     MARGIN,
     UNIT,
     BusyLabel,
+    CurrentStack,
     ElidedLabel,
     EmptyState,
     Legend,
@@ -140,6 +141,7 @@ class SectorsTab(QWidget):
         self._dismissed: set[int] = set()
         self._build()
         self._connect()
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
     # --- What the window calls ----------------------------------------------------------------
 
@@ -223,7 +225,7 @@ class SectorsTab(QWidget):
 
     def _list_sector(self, name: str) -> None:
         plain = name.replace('"', "")
-        self.symbols_wanted.emit(f'sector:"{plain}"')
+        self.symbols_wanted.emit(f'sector="{plain}"')
 
     def _explain(self, key: object) -> None:
         self._info.set_text(outcomes.look(str(key)).explanation if key else self._summary())
@@ -280,6 +282,7 @@ class SectorsTab(QWidget):
             self.tail.outcomes.show_only([])
         self._last_outcome = 0
         self._tail_title.setText("Answers of this refresh")
+        self._tails.setCurrentWidget(self.tail)
         self.progress_panel.begin()
         self._work.setCurrentWidget(self.progress_panel)
         self._counting.start()
@@ -346,7 +349,8 @@ class SectorsTab(QWidget):
         text = f"Asked for {asked} in {took}: {counts}." if counts else "Nothing was asked for."
         choices = [Choice("Dismiss", self._dismiss)]
         if failed:
-            text += f" Failed because: {reasons(failed)}."
+            text += f" Failed because: {reasons(failed)}. They stay never asked until it happens "
+            text += "in three refreshes."
             retry = f"Retry {formats.integer(len(failed))} failed"
             choices.insert(0, Choice(retry, lambda: self._retry(failed), primary=True))
         tone, drawing = ("warning", "warning") if failed else ("up", "check")
@@ -363,8 +367,9 @@ class SectorsTab(QWidget):
         self._provider = numbers.provider
         run = numbers.last_run
         if run is None:
-            self._tail_title.setText("Answers")
+            self._tails.setCurrentWidget(self._no_tail)
             return
+        self._tails.setCurrentWidget(self.tail)
         self._tail_title.setText(f"Answers of the refresh of {formats.minute(run.started_at)}")
         if run.id != self._tail_run:
             self._tail_run = run.id
@@ -477,6 +482,11 @@ class SectorsTab(QWidget):
         self.notice = Notice(self._themes)
         self.tail = OutcomeTable(self._themes, "Answers, the newest first")
         self._tail_title = heading("Answers")
+        self._no_tail = label("The answers of the first refresh will be listed here.", role="muted")
+        self._no_tail.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self._tails = QStackedWidget()
+        self._tails.addWidget(self.tail)
+        self._tails.addWidget(self._no_tail)
         self._info = ElidedLabel(role="muted")
         self._info.set_text(self._summary())
         self._busy = BusyLabel("Reading the sector counts…")
@@ -509,12 +519,15 @@ class SectorsTab(QWidget):
         legend.setContentsMargins(0, 0, 0, 0)
         for one in OUTCOMES:
             legend.addWidget(self._legends[one.key])
+        # The words of legends and rows stand a little inside them; so do the other parts here.
         head = QVBoxLayout()
         head.setSpacing(UNIT)
-        head.addLayout(legend)
+        head.setContentsMargins(UNIT, 0, UNIT, 0)
         head.addWidget(self.bar)
         head.addWidget(self._info)
-        self._work = QStackedWidget()
+        head.addSpacing(UNIT)
+        head.addWidget(self.notice)
+        self._work = CurrentStack()
         self._work.addWidget(self.scope_panel)
         self._work.addWidget(self.progress_panel)
         self._work.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -524,17 +537,19 @@ class SectorsTab(QWidget):
         tail = QVBoxLayout()
         tail.setSpacing(UNIT)
         tail.addWidget(self._tail_title)
-        tail.addWidget(self.tail, 1)
+        tail.addWidget(self._tails, 1)
         left.addLayout(tail, 1)
         columns = QHBoxLayout()
-        columns.setSpacing(GROUP)
+        columns.setSpacing(GROUP - UNIT)
+        columns.setContentsMargins(UNIT, 0, 0, 0)
         columns.addLayout(left, 1)
         columns.addWidget(self._build_breakdown())
         rows = QVBoxLayout(content)
-        rows.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
-        rows.setSpacing(MARGIN)
+        rows.setContentsMargins(UNIT, UNIT, UNIT, MARGIN)
+        rows.setSpacing(0)
+        rows.addLayout(legend)
         rows.addLayout(head)
-        rows.addWidget(self.notice)
+        rows.addSpacing(MARGIN)
         rows.addLayout(columns, 1)
         return content
 
@@ -553,7 +568,9 @@ class SectorsTab(QWidget):
         rows = QVBoxLayout(side)
         rows.setContentsMargins(0, 0, 0, 0)
         rows.setSpacing(UNIT)
-        rows.addWidget(heading("By sector"))
+        title = heading("By sector")
+        title.setContentsMargins(UNIT, 0, 0, 0)
+        rows.addWidget(title)
         rows.addWidget(area, 1)
         return side
 

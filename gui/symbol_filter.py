@@ -18,10 +18,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 from core.model import AssetClass, Kind, SectorStatus
-from gui.formats import folded
+from gui.formats import MAX_TEXT, folded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -242,7 +243,7 @@ class SymbolIndex:
         import numpy as np
 
         self._texts = [
-            folded(f"{symbol}\n{name}")
+            folded(f"{symbol}\n{name[:MAX_TEXT]}")
             for symbol, name in zip(columns.symbol, columns.name, strict=True)
         ]
         self._facets = {
@@ -287,12 +288,11 @@ class SymbolIndex:
         return self._rows.get(symbol)
 
     def _keep(self, wanted: Mask, term: Term) -> None:
-        import numpy as np
-
-        rows = np.flatnonzero(wanted)
+        rows = wanted.nonzero()[0]
         word, texts = term.values[0], self._texts
-        found = np.array([word in texts[row] for row in rows.tolist()], dtype=np.bool_)
-        wanted[rows[found == term.excludes]] = False
+        if len(rows) < len(texts):
+            texts = [texts[row] for row in rows.tolist()]
+        wanted[rows[_containing(texts, word) == term.excludes]] = False
 
     def _field_mask(self, term: Term) -> Mask:
         if term.field in NUMBER_FIELDS:
@@ -303,7 +303,10 @@ class SymbolIndex:
             return self._date_mask(term)
         if term.field in PRESENCE_FIELDS:
             return self._presence_mask(term)
-        return self._facets[term.field].mask(lambda text: _fits(term, text))
+        facet = self._facets[term.field]
+        if term.field in TEXT_FIELDS and term.operator == ":":
+            return facet.holding(term.values)
+        return facet.mask(lambda text: _fits(term, text))
 
     def _date_mask(self, term: Term) -> Mask:
         at = self._numbers[term.field]
@@ -331,14 +334,17 @@ class SymbolIndex:
 
 
 def _fits(term: Term, text: str) -> bool:
-    """Whether a field with this text, already folded, is what the term asks for."""
+    """Whether a field with this text, already folded, is or begins with what the term asks for."""
     if term.field in WORD_FIELDS:
         text = text.replace("_", " ")
-    if term.operator == "=":
-        return text in term.values
-    if term.field in WORD_FIELDS:
-        return text.startswith(term.values)
-    return any(value in text for value in term.values)
+    return text in term.values if term.operator == "=" else text.startswith(term.values)
+
+
+def _containing(texts: Sequence[str], word: str) -> Mask:
+    """True for each text that holds the word."""
+    import numpy as np
+
+    return np.fromiter(map(operator.contains, texts, repeat(word)), np.bool_, len(texts))
 
 
 class _Facet:
@@ -351,11 +357,18 @@ class _Facet:
         self._numbers = np.array(
             [numbers.setdefault(text, len(numbers)) for text in texts], dtype=np.int64
         )
-        self._texts = [folded(text) for text in numbers]
+        self._texts = [folded(text[:MAX_TEXT]) for text in numbers]
 
     def mask(self, test: Callable[[str], bool]) -> Mask:
         """True for every row whose text passes the test."""
         import numpy as np
 
         passed = np.array([test(text) for text in self._texts], dtype=np.bool_)
+        return passed[self._numbers]
+
+    def holding(self, values: Sequence[str]) -> Mask:
+        """True for every row whose text holds one of the values."""
+        passed = _containing(self._texts, values[0])
+        for value in values[1:]:
+            passed |= _containing(self._texts, value)
         return passed[self._numbers]

@@ -8,6 +8,7 @@ ever reaches the painter.
 
 from __future__ import annotations
 
+import logging
 from array import array
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
     AnyIndex = QModelIndex | QPersistentModelIndex
 
+log = logging.getLogger(__name__)
+
 PAGE_ROWS = 200
 PAGES_KEPT = 50
 PAGES_WAITING = 4
@@ -49,6 +52,7 @@ FETCH_ROWS = 400
 
 SORTS_KEPT = 3
 PENDING_TEXT = "…"
+FAULT = "a value of the column %s cannot be shown"
 
 DISPLAY = int(Qt.ItemDataRole.DisplayRole)
 DECORATION = int(Qt.ItemDataRole.DecorationRole)
@@ -111,6 +115,8 @@ class Column:
     """What the heading means, for its tooltip."""
     hidden: bool = False
     """Only shown when the user asks for it."""
+    sample: str = ""
+    """A text that the column is at least wide enough for, when few rows have a value."""
     max_width: int = 260
 
     def is_empty(self, value: Any) -> bool:
@@ -212,15 +218,20 @@ def ranked(column: Column, values: Sequence[Any] | NDArray[Any]) -> Ranks:
     distinct.discard(None)
     try:
         ordered = sorted(distinct)
-    except TypeError:  # texts among numbers: numbers first
-        ordered = sorted(distinct, key=lambda one: (isinstance(one, str), str(one)))
+    except TypeError:  # texts among numbers
+        ordered = sorted(distinct, key=_mixed_sort_key)
     place = {one: number for number, one in enumerate(ordered)}
     place[None] = len(ordered)
     return Ranks(np.array([place[one] for one in keys], dtype=np.int64), len(ordered))
 
 
 def _usual_sort_key(value: Any) -> Any:
-    return formats.folded(value) if isinstance(value, str) else value
+    return formats.folded(value[: formats.MAX_TEXT]) if isinstance(value, str) else value
+
+
+def _mixed_sort_key(value: Any) -> tuple[int, Any, str]:
+    """Numbers first."""
+    return (0, value, "") if isinstance(value, int | float | Decimal) else (1, 0, plain(value))
 
 
 def _ranked_array(column: Column, values: NDArray[Any]) -> Ranks:
@@ -235,6 +246,19 @@ def _ranked_array(column: Column, values: NDArray[Any]) -> Ranks:
     return Ranks(of_row, len(ordered))
 
 
+class Absent:
+    """Stands for the value of a cell that is not there."""
+
+    def __init__(self, text: str, reason: str) -> None:
+        self.text = text
+        self.reason = reason
+
+
+PENDING = Absent(PENDING_TEXT, "This row is being read.")
+GONE = Absent(formats.NONE, "This row has been deleted since the list was read.")
+FAILED = Absent(formats.NONE, "This row could not be read. Refresh to try again.")
+
+
 class TableModel(QAbstractTableModel):
     """What both models share: headings, roles, colours. Rows and cells are the subclass's."""
 
@@ -245,6 +269,7 @@ class TableModel(QAbstractTableModel):
         """Key of the column and whether it descends; None for the order of the source."""
         self._theme: Theme = LIGHT
         self._colours: dict[str, QColor] = {}
+        self._broken: set[str] = set()
 
     def set_theme(self, theme: Theme) -> None:
         """Use the colours of another theme from the next repaint on."""
@@ -280,45 +305,57 @@ class TableModel(QAbstractTableModel):
         """Call `done` with the raw texts of these cells, at once or when they have arrived."""
         raise NotImplementedError
 
-    def _role(self, column: Column, value: Any, role: int) -> Any:
-        if role == DISPLAY:
-            if isinstance(value, _Absent):
-                return value.text
-            return formats.one_line(column.shown(value)[0])
-        if role == ALIGNMENT:
-            return RIGHT if column.numeric else LEFT
-        if role == FOREGROUND:
-            return self._foreground(column, value)
-        if role == DECORATION:
-            return self._decoration(column, value)
-        if role == TOOL_TIP:
-            return self._tool_tip(column, value)
-        return None
+    def _cell(self, row: int, at: int) -> dict[int, Any]:
+        """What the painter needs of a cell, by role. Never raises: an exception that gets out of
+        here, in the middle of painting, can end the process."""
+        column = self.columns[at]
+        cell: dict[int, Any] = {ALIGNMENT: RIGHT if column.numeric else LEFT}
+        try:
+            value = self.value(row, at)
+            if isinstance(value, Absent):
+                cell[DISPLAY], cell[FOREGROUND] = value.text, self._colour("muted")
+            elif column.is_empty(value):
+                cell[DISPLAY], cell[FOREGROUND] = column.empty, self._colour("muted")
+            else:
+                self._dress(cell, column, value)
+        except Exception:
+            cell[DISPLAY] = "?"
+            if self._is_first_fault(column):
+                log.exception(FAULT, column.key)
+        return cell
 
-    def _foreground(self, column: Column, value: Any) -> QColor | None:
-        if isinstance(value, _Absent):
-            return self._colour("muted")
-        if column.colour is None:
-            return self._colour("muted") if column.is_empty(value) else None
-        role = column.colour(value)
-        return None if role is None else self._colour(role)
-
-    def _decoration(self, column: Column, value: Any) -> Any:
-        if isinstance(value, _Absent):
-            return None
-        if column.shown(value)[1]:
-            return icon("warning", self._theme, role="warning")
-        drawing = None if column.icon is None else column.icon(value)
-        return None if drawing is None else icon(drawing[0], self._theme, role=drawing[1])
-
-    def _tool_tip(self, column: Column, value: Any) -> str | None:
-        if isinstance(value, _Absent):
-            return formats.tooltip(value.reason)
+    def _dress(self, cell: dict[int, Any], column: Column, value: Any) -> None:
         text, damaged = column.shown(value)
+        cell[DISPLAY] = formats.one_line(text)
         if damaged:
-            return formats.tooltip(f"This column cannot hold such a value: {text}")
-        if column.tooltip is not None and not column.is_empty(value):
-            text = column.tooltip(value)
+            cell[DECORATION] = icon("warning", self._theme, role="warning")
+            return
+        if column.colour is not None and (role := column.colour(value)):
+            cell[FOREGROUND] = self._colour(role)
+        if column.icon is not None and (drawing := column.icon(value)):
+            cell[DECORATION] = icon(drawing[0], self._theme, role=drawing[1])
+
+    def _is_first_fault(self, column: Column) -> bool:
+        """Whether to log: a repaint meets the same fault again and again."""
+        known = column.key in self._broken
+        self._broken.add(column.key)
+        return not known
+
+    def _tool_tip(self, row: int, at: int) -> str | None:
+        column = self.columns[at]
+        try:
+            value = self.value(row, at)
+            if isinstance(value, Absent):
+                return formats.tooltip(value.reason)
+            text, damaged = column.shown(value)
+            if damaged:
+                text = f"This column cannot hold such a value: {text}"
+            elif column.tooltip is not None and not column.is_empty(value):
+                text = column.tooltip(value)
+        except Exception:
+            if self._is_first_fault(column):
+                log.exception(FAULT, column.key)
+            return None
         return formats.tooltip(text) if text else None
 
     def _colour(self, role: str) -> QColor:
@@ -349,32 +386,20 @@ class TableModel(QAbstractTableModel):
         row, column = index.row(), index.column()
         if not (0 <= row < self.rowCount() and 0 <= column < len(self.columns)):
             return None
-        return self._role(self.columns[column], self.value(row, column), int(role))
+        if role == TOOL_TIP:
+            return self._tool_tip(row, column)
+        return self._cell(row, column).get(int(role))
 
     def multiData(self, index: AnyIndex, roleDataSpan: Any) -> None:  # noqa: N803 - Qt's name
         # One call for the seven roles of a cell. While other threads run Python, every call from
         # Qt may wait for the interpreter, so seven times as many would be felt.
-        column = self.columns[index.column()]
-        value = self.value(index.row(), index.column())
+        cell = self._cell(index.row(), index.column())
         for wanted in roleDataSpan:
-            answer = self._role(column, value, wanted.role())
+            answer = cell.get(wanted.role())
             if answer is None:
                 wanted.clearData()
             else:
                 wanted.setData(answer)
-
-
-class _Absent:
-    """Stands for the value of a cell that is not there."""
-
-    def __init__(self, text: str, reason: str) -> None:
-        self.text = text
-        self.reason = reason
-
-
-PENDING = _Absent(PENDING_TEXT, "This row is being read.")
-GONE = _Absent(formats.NONE, "This row has been deleted since the list was read.")
-FAILED = _Absent(formats.NONE, "This row could not be read. Refresh to try again.")
 
 
 class ColumnTableModel(TableModel):
@@ -384,6 +409,7 @@ class ColumnTableModel(TableModel):
         super().__init__(columns, parent)
         self._set_values(TableData(self.columns, {one.key: [] for one in columns}, columns[0].key))
         self._wanted: NDArray[np.bool_] | None = None
+        self._first: int | None = None
         self._sorts: list[tuple[str, bool]] = []
 
     @property
@@ -391,19 +417,28 @@ class ColumnTableModel(TableModel):
         """How many rows there are, filtered out or not."""
         return len(self._data)
 
-    def set_data(self, data: TableData, wanted: NDArray[np.bool_] | None = None) -> None:
+    def set_data(
+        self,
+        data: TableData,
+        wanted: NDArray[np.bool_] | None = None,
+        *,
+        first: int | None = None,
+    ) -> None:
         """Show other data, sorted as before, and of it only the wanted rows."""
         self.beginResetModel()
         self._set_values(data)
-        self._wanted = wanted
+        self._wanted, self._first = wanted, first
         self._sort_all()
         self._pick()
         self.endResetModel()
 
-    def set_filter(self, wanted: NDArray[np.bool_] | None) -> None:
-        """Show only the rows, counted as in the data, that are True; None for all."""
+    def set_filter(self, wanted: NDArray[np.bool_] | None, *, first: int | None = None) -> None:
+        """Show only the rows, counted as in the data, that are True; None for all.
+
+        The row `first` goes on top, however the rest is sorted.
+        """
         self.beginResetModel()
-        self._wanted = wanted
+        self._wanted, self._first = wanted, first
         self._pick()
         self.endResetModel()
 
@@ -463,7 +498,12 @@ class ColumnTableModel(TableModel):
         self._all = self._all[keys.argsort(kind="stable")]
 
     def _pick(self) -> None:
-        self._order = self._all if self._wanted is None else self._all[self._wanted[self._all]]
+        import numpy as np
+
+        order = self._all if self._wanted is None else self._all[self._wanted[self._all]]
+        if self._first is not None:
+            order = np.concatenate(([self._first], order[order != self._first]))
+        self._order = order
 
     def _rearranged(self, before: NDArray[np.int64]) -> None:
         import numpy as np
@@ -555,7 +595,7 @@ class PagedTableModel(TableModel):
     def row(self, row: int) -> Any | None:
         """The row object when it is at hand; otherwise None, and it is asked for."""
         found = self._find(row)
-        return None if isinstance(found, _Absent) else found
+        return None if isinstance(found, Absent) else found
 
     def key_of(self, row: int) -> Hashable:
         return self._ids[row]
@@ -569,7 +609,7 @@ class PagedTableModel(TableModel):
 
     def value(self, row: int, column: int) -> Any:
         found = self._find(row)
-        return found if isinstance(found, _Absent) else self.columns[column].read(found)
+        return found if isinstance(found, Absent) else self.columns[column].read(found)
 
     def loaded_rows(self, most: int) -> list[int]:
         rows = [

@@ -32,7 +32,15 @@ from PySide6.QtGui import (
     QKeyEvent,
     QKeySequence,
 )
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTableView, QToolTip
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QMenu,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
+    QToolTip,
+)
 
 from gui import formats
 from gui.table_models import (
@@ -59,6 +67,9 @@ __all__ = ["Column", "ColumnTableModel", "PagedTableModel", "TableData", "TableM
 ROW_HEIGHT = 26
 HEADER_HEIGHT = 30
 CELL_PADDING = 8
+SLACK = 10
+"""What the style takes besides the padding; a pixel too few and every text ends in dots."""
+
 ICON_SPACE = 24
 SORT_MARK_SPACE = 18
 MIN_WIDTH = 48
@@ -191,7 +202,7 @@ class TableView(QTableView):
         }
 
     def restore_columns(self, state: object) -> bool:
-        """Arrange the columns as `columns_state()` told; False, nothing done, when it does not fit."""
+        """Arrange the columns as `columns_state()` told; False when that does not fit these."""
         keys = self._keys()
         if not isinstance(state, dict) or state.get("columns") != keys:
             return False
@@ -230,6 +241,14 @@ class TableView(QTableView):
                 self.setColumnWidth(at, self._wanted_width(at, column, rows))
         self._arranging = False
 
+    def has_more_to_say(self, index: AnyIndex) -> bool:
+        """Whether a cell's text is cut, or its column explains its values."""
+        column = self._table_model.columns[index.column()]
+        room = self.columnWidth(index.column()) - 2 * CELL_PADDING
+        room -= ICON_SPACE if column.icon is not None else 0
+        text = index.data()
+        return column.tooltip is not None or self.fontMetrics().horizontalAdvance(text) > room
+
     # -- setting up
 
     def _set_up_rows(self, *, cells: bool) -> None:
@@ -238,6 +257,7 @@ class TableView(QTableView):
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setTabKeyNavigation(False)
+        self.setItemDelegate(_ToolTips(self))
         self.setAlternatingRowColors(True)
         self.setShowGrid(False)
         self.setWordWrap(False)
@@ -256,6 +276,7 @@ class TableView(QTableView):
         header.setSectionsMovable(True)
         header.setSectionsClickable(True)
         header.setHighlightSections(False)
+        header.setStretchLastSection(True)
         header.setSortIndicatorShown(True)
         header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         header.setMinimumSectionSize(MIN_WIDTH)
@@ -306,12 +327,11 @@ class TableView(QTableView):
         title_font.setBold(True)
         title = QFontMetrics(title_font).horizontalAdvance(column.title) + SORT_MARK_SPACE
         metrics = QFontMetrics(self.font())
-        texts = [self._table_model.index(row, at).data() for row in rows]
-        widest = max((metrics.horizontalAdvance(text) for text in texts), default=0)
+        texts = [column.sample, *(self._table_model.index(row, at).data() for row in rows)]
+        widest = max(metrics.horizontalAdvance(text) for text in texts)
         if column.icon is not None:
             widest += ICON_SPACE
-        # Two paddings of the cell, and the text margin that the style adds.
-        return min(max(title, widest, MIN_WIDTH) + 2 * CELL_PADDING + 6, column.max_width)
+        return min(max(title, widest, MIN_WIDTH) + 2 * CELL_PADDING + SLACK, column.max_width)
 
     @Slot()
     def _fit_once(self) -> None:
@@ -320,7 +340,9 @@ class TableView(QTableView):
 
     @Slot(int, int, int)
     def _resized(self, column: int, _old: int, _new: int) -> None:
-        if not self._arranging and not self.isColumnHidden(column):
+        # The last column is stretched whenever another one changes.
+        last = column == self._visible_columns()[-1]
+        if not self._arranging and not last and not self.isColumnHidden(column):
             self._own_widths.add(self._keys()[column])
 
     @Slot(int, Qt.SortOrder)
@@ -526,28 +548,27 @@ class TableView(QTableView):
         if search.isprintable() and search.strip():
             self.typed.emit(search)
 
-    def viewportEvent(self, event: QEvent) -> bool:
-        if isinstance(event, QHelpEvent) and not self._wants_tool_tip(event):
-            QToolTip.hideText()
-            return True
-        return super().viewportEvent(event)
-
-    def _wants_tool_tip(self, event: QHelpEvent) -> bool:
-        """Whether there is more to say of the cell than is to be read in it."""
-        index = self.indexAt(event.pos())
-        if not index.isValid():
-            return False
-        column = self._table_model.columns[index.column()]
-        room = self.columnWidth(index.column()) - 2 * CELL_PADDING
-        room -= ICON_SPACE if column.icon is not None else 0
-        text = index.data()
-        return column.tooltip is not None or self.fontMetrics().horizontalAdvance(text) > room
-
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if event.type() == QEvent.Type.FontChange:
             self._fit_heights()
             self.fit_columns()
+
+
+class _ToolTips(QStyledItemDelegate):
+    """Shows a cell's tooltip only where there is more to say than is to be read in it."""
+
+    def helpEvent(
+        self,
+        event: QHelpEvent,
+        view: QAbstractItemView,
+        option: QStyleOptionViewItem,
+        index: AnyIndex,
+    ) -> bool:
+        if isinstance(view, TableView) and index.isValid() and not view.has_more_to_say(index):
+            QToolTip.hideText()
+            return True
+        return super().helpEvent(event, view, option, index)
 
 
 def _runs(rows: Sequence[int]) -> Iterable[tuple[int, int]]:

@@ -228,6 +228,7 @@ def style_sheet(theme: Theme, points: float) -> str:
         "faint": mixed(theme.text, theme.window, 0.55),
         "strong_border": mixed(theme.border, theme.text, 0.25),
         "thumb": mixed(theme.border, theme.muted, 0.35),
+        "tick": (_icons_dir() / f"tick-{'dark' if theme.is_dark else 'light'}.svg").as_posix(),
     }
     for field in Theme.__slots__:
         names[field] = getattr(theme, field)
@@ -370,16 +371,31 @@ QToolButton:focus { border-color: $accent; }
 QToolButton:disabled { color: $faint; }
 QToolButton::menu-indicator { image: none; width: 0; }
 
-QLineEdit, QSpinBox, QPlainTextEdit {
+QLineEdit, QPlainTextEdit {
     background: $base; color: $text; border: 1px solid $strong_border; border-radius: 4px;
     selection-background-color: $accent; selection-color: $on_accent;
 }
-QLineEdit, QSpinBox { padding: 4px 7px; min-height: 20px; }
+QLineEdit { padding: 4px 7px; min-height: 20px; }
 QPlainTextEdit { padding: 4px; }
-QLineEdit:focus, QSpinBox:focus, QPlainTextEdit:focus { border: 2px solid $accent; }
-QLineEdit:focus, QSpinBox:focus { padding: 3px 6px; }
-QLineEdit:disabled, QSpinBox:disabled { color: $faint; background: $window; border-color: $border; }
+QLineEdit:focus, QPlainTextEdit:focus { border: 2px solid $accent; }
+QLineEdit:focus { padding: 3px 6px; }
+QLineEdit:disabled { color: $faint; background: $window; border-color: $border; }
 QComboBox { min-height: 24px; padding-left: 6px; }
+
+QRadioButton, QCheckBox { spacing: 8px; padding: 3px; border: 1px solid transparent; }
+QRadioButton:focus, QCheckBox:focus { border: 1px solid $accent; border-radius: 4px; }
+QRadioButton::indicator {
+    width: 14px; height: 14px; border: 1px solid $muted; border-radius: 8px; background: $base;
+}
+QRadioButton::indicator:checked {
+    width: 6px; height: 6px; border: 5px solid $accent; border-radius: 8px; background: $base;
+}
+QCheckBox::indicator {
+    width: 14px; height: 14px; border: 1px solid $muted; border-radius: 3px; background: $base;
+}
+QCheckBox::indicator:checked {
+    border: 1px solid $accent; background: $accent; image: url("$tick");
+}
 
 QTabBar { background: transparent; border: none; }
 QTabBar::tab {
@@ -400,7 +416,7 @@ QTableView::item { padding: 0 8px; border: none; }
 QHeaderView { background: $window; border: none; }
 QHeaderView::section {
     background: $window; color: $muted; border: none; border-bottom: 1px solid $border;
-    padding: 0 8px; font-weight: 600;
+    padding: 0 11px; font-weight: 600;
 }
 QHeaderView::section:hover { color: $text; background: $hover; }
 QTableCornerButton::section { background: $window; border: none; }
@@ -430,7 +446,8 @@ QScrollBar::add-line, QScrollBar::sub-line { width: 0; height: 0; }
 QScrollBar::add-page, QScrollBar::sub-page { background: transparent; }
 QAbstractScrollArea::corner { background: transparent; border: none; }
 
-QSplitter::handle { background: $border; }
+QSplitter::handle { background: transparent; }
+QSplitter::handle:hover { background: $border; }
 QScrollArea { border: none; background: transparent; }
 QFrame[line="true"] { background: $border; border: none; max-height: 1px; min-height: 1px; }
 
@@ -438,7 +455,10 @@ QWidget#topBar { background: $window; border-bottom: 1px solid $border; }
 QWidget#statusStrip { background: $window; border-top: 1px solid $border; }
 QWidget#demoStrip { background: $alternate; border-bottom: 1px solid $border; }
 QWidget#jobsPanel { background: $base; border-top: 1px solid $strong_border; }
-QFrame#banner { background: $base; border: 1px solid $border; border-radius: 4px; }
+QFrame#banner {
+    background: $base; border: 1px solid $border;
+    border-top-right-radius: 4px; border-bottom-right-radius: 4px;
+}
 QFrame#banner[tone="warning"] { border-left: 4px solid $warning; }
 QFrame#banner[tone="error"] { border-left: 4px solid $error; }
 QFrame#banner[tone="info"] { border-left: 4px solid $info; }

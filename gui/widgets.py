@@ -6,14 +6,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, QRectF, QSize, Qt, QTimer, Signal, Slot
-from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPainterPath, QPalette, QPen
+from PySide6.QtGui import (
+    QColor,
+    QFontMetrics,
+    QIcon,
+    QIntValidator,
+    QPainter,
+    QPainterPath,
+    QPalette,
+    QPen,
+    QPixmap,
+)
 from PySide6.QtWidgets import (
     QAbstractButton,
     QFrame,
     QHBoxLayout,
     QLabel,
+    QLineEdit,
     QPushButton,
     QSizePolicy,
+    QStackedWidget,
     QToolButton,
     QToolTip,
     QVBoxLayout,
@@ -30,12 +42,13 @@ if TYPE_CHECKING:
         QEnterEvent,
         QFocusEvent,
         QHelpEvent,
+        QKeyEvent,
         QMouseEvent,
         QPaintEvent,
         QResizeEvent,
     )
 
-    from gui.theme import Theme, ThemeManager
+    from gui.theme import ThemeManager
 
 UNIT = 8
 """The grid: every distance is a multiple of it."""
@@ -87,7 +100,7 @@ def button(
 ) -> QPushButton:
     """A push button; the one that moves the work on is `primary`."""
     made = QPushButton(formats.mnemonic(text))
-    made.setAutoDefault(True)  # noqa: FBT003 - lets Enter press it while it has the focus
+    made.setAutoDefault(True)
     if primary:
         made.setProperty("primary", True)  # noqa: FBT003 - Qt's signature
     if tooltip:
@@ -107,27 +120,59 @@ def link(text: str, clicked: Callable[[], object], *, tooltip: str = "") -> QPus
 class _Recolour(QObject):
     """Keeps a button's icon in the colour of the present theme; lives as long as the button."""
 
-    def __init__(self, target: QAbstractButton, name: str, themes: ThemeManager, role: str) -> None:
+    def __init__(self, target: QAbstractButton, themes: ThemeManager) -> None:
         super().__init__(target)
         self._target = target
-        self._name = name
-        self._role = role
+        self._themes = themes
+        self._shown: tuple[str, str] | None = None
         themes.changed.connect(self._draw)
-        self._draw(themes.theme)
 
-    @Slot(object)
-    def _draw(self, theme: Theme) -> None:
-        colour = "on_accent" if self._target.property("primary") else self._role
-        self._target.setIcon(icon(self._name, theme, role=colour))
-        self._target.setIconSize(QSize(ICON, ICON))
+    def show_icon(self, name: str, role: str) -> None:
+        if (name, role) != self._shown:
+            self._shown = (name, role)
+            self._draw()
+
+    @Slot()
+    def _draw(self) -> None:
+        if self._shown is None:
+            return
+        name, role = self._shown
+        theme = self._themes.theme
+        role = "on_accent" if self._target.property("primary") else role
+        gap = _gap_beside(self._target)
+        drawn = (
+            _icon_with_gap(name, getattr(theme, role), gap) if gap else icon(name, theme, role=role)
+        )
+        self._target.setIcon(drawn)
+        self._target.setIconSize(QSize(ICON + gap, ICON))
+
+
+def _gap_beside(target: QAbstractButton) -> int:
+    """How far the text should stand from the icon, beyond the little that Qt leaves."""
+    if isinstance(target, QPushButton):
+        return UNIT
+    style = target.toolButtonStyle() if isinstance(target, QToolButton) else None
+    return UNIT // 2 if style == Qt.ToolButtonStyle.ToolButtonTextBesideIcon else 0
+
+
+def _icon_with_gap(name: str, colour: str, gap: int) -> QIcon:
+    """A drawing with room on its right: a style sheet cannot say how far the text stands off."""
+    made = QIcon()
+    for scale in (1, 2, 3):
+        canvas = QPixmap(scale * (ICON + gap), scale * ICON)
+        canvas.fill(Qt.GlobalColor.transparent)
+        painter = QPainter(canvas)
+        painter.drawPixmap(0, 0, pixmap(name, colour, scale * ICON))
+        painter.end()
+        canvas.setDevicePixelRatio(scale)
+        made.addPixmap(canvas)
+    return made
 
 
 def set_icon(target: QAbstractButton, name: str, themes: ThemeManager, role: str = "text") -> None:
     """Give the button an icon that follows the theme, in place of the one it had."""
-    for old in target.findChildren(_Recolour):
-        old.setParent(None)
-        old.deleteLater()
-    _Recolour(target, name, themes, role)
+    keeper = target.findChild(_Recolour) or _Recolour(target, themes)
+    keeper.show_icon(name, role)
 
 
 def icon_button(
@@ -138,8 +183,66 @@ def icon_button(
     made.setAccessibleName(says)
     made.setToolTip(formats.tooltip(f"{says} ({shortcut})" if shortcut else says))
     made.clicked.connect(lambda: clicked())
+    made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     set_icon(made, name, themes)
     return made
+
+
+class NumberField(QLineEdit):
+    """A whole number within bounds. Up and Down change it; the lowest may be shown as a word."""
+
+    changed = Signal(object)
+
+    def __init__(self, low: int, high: int, says: str, *, lowest_reads: str = "") -> None:
+        super().__init__()
+        self._low = low
+        self._high = high
+        self._lowest_reads = lowest_reads
+        self.setValidator(QIntValidator(low, high, self))
+        self.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self.setFixedWidth(88)
+        self.setAccessibleName(says)
+        self.setToolTip(formats.tooltip(says))
+        self.setPlaceholderText(lowest_reads)
+        self.setFont(tabular(self.font()))
+        self.textEdited.connect(lambda: self.changed.emit(self.value))
+        self.editingFinished.connect(lambda: self.set_value(self.value))
+        self.set_value(low)
+
+    @property
+    def value(self) -> int:
+        """The number; the lowest one while nothing sensible is typed."""
+        digits = "".join(one for one in self.text() if one.isdecimal())
+        return min(max(int(digits or self._low), self._low), self._high)
+
+    def set_value(self, value: int) -> None:
+        """Show a number; `changed` is not emitted."""
+        hidden = value == self._low and bool(self._lowest_reads)
+        self.setText("" if hidden else str(value))
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        step = {Qt.Key.Key_Up: 1, Qt.Key.Key_Down: -1}.get(Qt.Key(event.key()))
+        if step is None:
+            super().keyPressEvent(event)
+            return
+        self.set_value(min(max(self.value + step, self._low), self._high))
+        self.changed.emit(self.value)
+
+
+class CurrentStack(QStackedWidget):
+    """Pages of which only the one that is shown takes room."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.currentChanged.connect(self.updateGeometry)
+
+    def sizeHint(self) -> QSize:
+        current = self.currentWidget()
+        return current.sizeHint() if current is not None else super().sizeHint()
+
+    def minimumSizeHint(self) -> QSize:
+        current = self.currentWidget()
+        return current.minimumSizeHint() if current is not None else super().minimumSizeHint()
 
 
 class IconLabel(QLabel):
@@ -249,15 +352,18 @@ class EmptyState(QWidget):
 
     def __init__(self, sentence: str, *buttons: QPushButton, drawing: QWidget | None = None):
         super().__init__()
-        self._sentence = label(sentence, role="muted", wrap=True)
+        self._sentence = label(sentence, wrap=True)
         self._sentence.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        self._sentence.setMinimumWidth(400)
         rows = QVBoxLayout(self)
         rows.setSpacing(MARGIN)
         rows.addStretch(2)
         if drawing is not None:
             rows.addWidget(drawing, 0, Qt.AlignmentFlag.AlignHCenter)
-        rows.addWidget(self._sentence, 0, Qt.AlignmentFlag.AlignHCenter)
+        words = QHBoxLayout()
+        words.addStretch(1)
+        words.addWidget(self._sentence, 2)
+        words.addStretch(1)
+        rows.addLayout(words)
         row = QHBoxLayout()
         row.setSpacing(UNIT)
         row.addStretch()

@@ -315,12 +315,14 @@ def call(command: Sequence[str | Path], *, environment: Mapping[str, str], folde
     before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         process = subprocess.Popen(command, env=environment, cwd=folder)
+        if signal.SIGTERM in received:
+            process.terminate()  # it came while the command was starting
         code = process.wait()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
     if received:
-        pass
+        raise SystemExit(128 + received[-1])
     return code if code >= 0 else 128 - code
 
 

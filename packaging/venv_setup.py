@@ -83,13 +83,13 @@ class VirtualEnvironment:
         return probed.stdout.strip() == python_tag()
 
     def _bring_up_to_date(self, lock: IO[str]) -> None:
-        if not self.is_usable():
+        usable = self.is_usable()
+        self.stamp.write_text(UNFINISHED, encoding="utf-8")
+        if not usable:
             provide_venv_module()
-            self.stamp.write_text(UNFINISHED, encoding="utf-8")
             self._clear()
             say(f"Making .venv with Python {sys.version.split()[0]}.")
             self._step([base_python(), "-I", "-m", "venv", str(self.folder)], lock)
-        self.stamp.write_text(UNFINISHED, encoding="utf-8")
         say("Installing what requirements.lock names; the first time takes some minutes.")
         self._pip(["install", "--require-hashes", "-r", "requirements.lock"], lock)
         self._pip(["install", "--no-deps", "--no-build-isolation", "-e", "."], lock)
@@ -128,14 +128,15 @@ class VirtualEnvironment:
     def _claim_folder(self) -> None:
         try:
             self.folder.mkdir(exist_ok=True)
-            foreign = not (self.folder / "pyvenv.cfg").exists() and not self.lock.exists()
-            if foreign and any(self.folder.iterdir()):
-                raise SetupFailed(
-                    f"{self.folder} holds something else than a virtual environment. "
-                    "Move it away and try again."
-                )
+            # Listed once: another start may be putting its lock there right now.
+            names = {entry.name for entry in self.folder.iterdir()}
         except OSError as error:
             raise SetupFailed(f"The folder .venv cannot be made: {error}") from error
+        if names and not names & {"pyvenv.cfg", self.lock.name}:
+            raise SetupFailed(
+                f"{self.folder} holds something else than a virtual environment. "
+                "Move it away and try again."
+            )
 
     def _clear(self) -> None:
         for entry in self.folder.iterdir():

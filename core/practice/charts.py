@@ -248,9 +248,9 @@ def _range_start(text: str, rows: Sequence[tuple[int, Bar]], now: float, timezon
     if match is None:
         return _EVER
     number, unit = int(match[1]), match[2]
-    if unit == "d":
+    if unit == "d" and rows:
         return rows[-number][0] if 0 < number <= len(rows) else _EVER
-    days = {"wk": 7.0, "mo": 30.4375, "y": 365.25}[unit]
+    days = {"d": 1.0, "wk": 7.0, "mo": 30.4375, "y": 365.25}[unit]
     return _at(today - dt.timedelta(days=round(number * days)), dt.time(0), timezone)
 
 
@@ -324,7 +324,8 @@ def chart(
         said = f"Invalid input - interval={interval} is not supported. Valid intervals: "
         return ChartError(422, "Unprocessable Entity", f"{said}[{', '.join(INTERVALS)}]")
     rows = visible(history, now)
-    span = _span(query, rows, now, history.timezone)
+    # A number of days means so many sessions; within a day it is counted on the calendar.
+    span = _span(query, [] if interval in _INTRADAY_DAYS else rows, now, history.timezone)
     refused = intraday_error(interval, *span, now)
     if refused is not None:
         return refused

@@ -28,6 +28,7 @@ FaultKind = Literal[
     "bad_gzip",
     "gzip_bomb",
     "big_header",
+    "endless",
     "deep_json",
     "not_a_number",
     "redirect",
@@ -68,6 +69,7 @@ class Fault:
               "bad_gzip"         content-encoding gzip over bytes that are none
               "gzip_bomb"        64 MiB of blanks in 64 KB
               "big_header"       a header of 2 MB
+              "endless"          a body that never ends, as fast as the client reads it
               "deep_json"        200,000 opening brackets
               "not_a_number"     NaN, Infinity and 1e999 in place of data
               "redirect"         302 to `echo` (an address)
@@ -223,6 +225,13 @@ def _drip(seconds: float) -> Delivery:
     return deliver
 
 
+def _endless(line: Line, _: bytes) -> bool:
+    line.send(b"HTTP/1.1 200 OK\r\ncontent-type: application/json;charset=utf-8\r\n\r\n")
+    while not line.closing.is_set():
+        line.send(b" " * 65_536)
+    return False
+
+
 def _reset(line: Line, _: bytes) -> bool:
     line.reset()
     return False
@@ -267,6 +276,7 @@ _SPOILERS: dict[str, Callable[[Reply], Reply]] = {
     "empty": _with(b""),
     "html": _with(HTML_PAGE, ("content-type", "text/html")),
     "reset": lambda honest: replace(honest, status=0, delivery=_reset),
+    "endless": lambda honest: replace(honest, status=200, delivery=_endless),
     "bad_status_line": lambda _: Reply(0, raw=b"\x15\x03\x01 what is this\r\n\r\n"),
     "bad_gzip": _with(b"\x1f\x8b no gzip", ("content-type", _JSON), ("content-encoding", "gzip")),
     "gzip_bomb": _bomb,

@@ -181,7 +181,6 @@ class _Open:
 
     listener: socket.socket
     closing: threading.Event = field(default_factory=threading.Event)
-    lock: threading.Lock = field(default_factory=threading.Lock)
     lines: dict[socket.socket, threading.Thread] = field(default_factory=dict)
 
 
@@ -234,12 +233,10 @@ class LoopbackServer:
         deadline = time.monotonic() + _STOP_WITHIN_S
         acceptor.join(_STOP_WITHIN_S)
         served.listener.close()
-        with served.lock:
-            lines = dict(served.lines)
-        for sock in lines:
+        for sock in served.lines:  # the acceptor, who alone changes it, has ended
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
-        threads = [acceptor, *lines.values()]
+        threads = [acceptor, *served.lines.values()]
         for thread in threads:
             thread.join(max(deadline - time.monotonic(), 0.05))
         alive = [thread.name for thread in threads if thread.is_alive()]
@@ -265,25 +262,25 @@ class LoopbackServer:
             number += 1
             thread = threading.Thread(
                 target=self._serve,
-                args=(served, sock, str(peer[0])),
+                args=(served.closing, sock, str(peer[0])),
                 name=f"{self._name}-{number}",
                 daemon=True,
             )
-            with served.lock:
-                served.lines[sock] = thread
             thread.start()
+            # A thread stays listed until it is seen to have ended: stop() joins those that are
+            # just about to end, too.
+            served.lines = {s: t for s, t in served.lines.items() if t.is_alive()}
+            served.lines[sock] = thread
 
-    def _serve(self, served: _Open, sock: socket.socket, client: str) -> None:
+    def _serve(self, closing: threading.Event, sock: socket.socket, client: str) -> None:
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            line = Line(sock, client, served.closing)
-            while not served.closing.is_set() and self._turn(line):
+            line = Line(sock, client, closing)
+            while not closing.is_set() and self._turn(line):
                 pass
         except OSError:
             pass  # the client went away, or stop() shut the socket: nothing left to tell anyone
         finally:
-            with served.lock:
-                served.lines.pop(sock, None)
             sock.close()
 
     def _turn(self, line: Line) -> bool:

@@ -50,9 +50,10 @@ def yahoo_spelling(symbol: str) -> str:
     """
     if "/" in symbol:
         return symbol.replace("/", "-")
-    stem, dot, suffix = symbol.partition(".")
+    stem, dot, ending = symbol.partition(".")
+    suffix, _, series = ending.partition(".")
     if dot and suffix in SUFFIXES:
-        return f"{stem}-{SUFFIXES[suffix]}"
+        return f"{stem}-{SUFFIXES[suffix]}{series}"
     if preferred := PREFERRED.match(symbol):
         return f"{preferred[1]}-P{preferred[2]}"
     if share := SHARE_CLASS.match(symbol):

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from core.model import AssetClass, SeriesInfo, SourceTotals
-from core.store.schema import FLAG_PROVISIONAL, coverage, series
+from core.store.schema import FLAG_PROVISIONAL, bars, coverage, series
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from sqlalchemy import Connection
 
-BarRow = tuple[int, float, float, float, float, float, int]
-"""ts, open, high, low, close, volume, flags."""
+    from core.spans import Span
+
+BarRow = tuple[int, float, float, float, float, float, float | None, int | None, int]
+"""ts, open, high, low, close, volume, vwap, transactions, flags."""
 
 ROWS_A_STATEMENT = 128
 """Multi-row VALUES of 64 to 256 rows are the fastest way into SQLite from Python."""
@@ -54,6 +57,17 @@ def write(
     connection: Connection, series_id: int, rows: Sequence[BarRow], *, fetched_at: int
 ) -> None:
     """Insert or correct bars and bring the series' totals up to date."""
+    upsert(connection, series_id, rows)
+    summarise(connection, series_id, fetched_at=fetched_at)
+
+
+def upsert(connection: Connection, series_id: int, rows: Sequence[BarRow]) -> None:
+    """Insert or correct bars; the series' totals are left to the caller."""
+    if connection.dialect.name == "postgresql":
+        from core.store import postgres
+
+        postgres.upsert_bars(connection, [(series_id, *row) for row in rows])
+        return
     cursor = connection.connection.cursor()
     try:
         for start in range(0, len(rows), ROWS_A_STATEMENT):
@@ -63,27 +77,34 @@ def write(
                 parameters.append(series_id)
                 parameters.extend(row)
             cursor.execute(_upsert(len(part)), parameters)
-        cursor.execute(_SUMMARISE, (fetched_at, series_id))
     finally:
         cursor.close()
 
 
+@lru_cache(maxsize=ROWS_A_STATEMENT + 1)
 def _upsert(rows: int) -> str:
-    values = ",".join(["(?,?,?,?,?,?,?,?)"] * rows)
+    values = ",".join(["(?,?,?,?,?,?,?,?,?,?)"] * rows)
+    names = "open,high,low,close,volume,vwap,transactions,flags"
+    changes = ",".join(f"{name}=excluded.{name}" for name in names.split(","))
     return (
-        f"INSERT INTO bars(series_id,ts,open,high,low,close,volume,flags) VALUES {values} "  # noqa: S608
-        "ON CONFLICT(series_id,ts) DO UPDATE SET open=excluded.open,high=excluded.high,"
-        "low=excluded.low,close=excluded.close,volume=excluded.volume,flags=excluded.flags"
+        f"INSERT INTO bars(series_id,ts,{names}) VALUES {values} "  # noqa: S608
+        f"ON CONFLICT(series_id,ts) DO UPDATE SET {changes}"
     )
 
 
-_SUMMARISE = """
-UPDATE series SET (bars, provisional, first_ts, last_ts) = (
-    SELECT count(*), coalesce(sum(flags & 1), 0), min(ts), max(ts)
-    FROM bars WHERE series_id = series.id), fetched_at = ?
-WHERE id = ?
-"""
-assert FLAG_PROVISIONAL == 1  # noqa: S101 - the flag that the statement above counts
+def summarise(connection: Connection, series_id: int, *, fetched_at: int | None) -> None:
+    """Count the series' bars anew, after rows were corrected or deleted."""
+    held = select(
+        func.count(),
+        func.coalesce(func.sum(bars.c.flags.op("&")(FLAG_PROVISIONAL)), 0),
+        func.min(bars.c.ts),
+        func.max(bars.c.ts),
+    ).where(bars.c.series_id == series_id)
+    number, provisional, first, last = connection.execute(held).one()
+    changes = {"bars": number, "provisional": provisional, "first_ts": first, "last_ts": last}
+    if fetched_at is not None:
+        changes["fetched_at"] = fetched_at
+    connection.execute(update(series).where(series.c.id == series_id).values(changes))
 
 
 def cover(
@@ -97,17 +118,31 @@ def cover(
     )
 
 
-def read(connection: Connection, series_id: int) -> list[Any]:
-    """The series' rows (ts, open, high, low, close, volume, flags) in time order."""
+def read(
+    connection: Connection, series_id: int, start_ts: int | None = None, end_ts: int | None = None
+) -> list[Any]:
+    """The series' rows (a BarRow each) in time order, all or those in `[start_ts, end_ts)`."""
+    statement, parameters = _READ, [series_id]
+    if start_ts is not None and end_ts is not None:
+        statement, parameters = _READ_WINDOW, [series_id, start_ts, end_ts]
+    if connection.dialect.paramstyle != "qmark":
+        statement = statement.replace("?", "%s")
     cursor = connection.connection.cursor()
     try:
-        cursor.execute(
-            "SELECT ts,open,high,low,close,volume,flags FROM bars WHERE series_id=? ORDER BY ts",
-            (series_id,),
-        )
+        cursor.execute(statement, parameters)
         return list(cursor.fetchall())
     finally:
         cursor.close()
+
+
+_READ = (
+    "SELECT ts,open,high,low,close,volume,vwap,transactions,flags "
+    "FROM bars WHERE series_id=? ORDER BY ts"
+)
+_READ_WINDOW = (
+    "SELECT ts,open,high,low,close,volume,vwap,transactions,flags "
+    "FROM bars WHERE series_id=? AND ts>=? AND ts<? ORDER BY ts"
+)
 
 
 def series_of(connection: Connection, symbol: str) -> list[SeriesInfo]:
@@ -182,3 +217,159 @@ def _info(row: Any) -> SeriesInfo:
         last_ts=row.last_ts,
         fetched_at=row.fetched_at,
     )
+
+
+def find_series(
+    connection: Connection,
+    *,
+    symbol: str,
+    asset_class: AssetClass,
+    interval: str,
+    source: str,
+    adjustment: str,
+) -> int | None:
+    """The id of the series, None when it was never written."""
+    found = connection.execute(
+        select(series.c.id).filter_by(
+            symbol=symbol,
+            asset_class=asset_class,
+            interval=interval,
+            source=source,
+            adjustment=adjustment,
+        )
+    ).scalar()
+    return None if found is None else int(found)
+
+
+def get(connection: Connection, series_id: int) -> SeriesInfo:
+    """The series with its maintained totals."""
+    return _info(connection.execute(select(series).where(series.c.id == series_id)).one())
+
+
+def all_series_of(connection: Connection, symbol: str) -> list[SeriesInfo]:
+    """The symbol's series, also those that hold no bars."""
+    rows = connection.execute(select(series).where(series.c.symbol == symbol)).fetchall()
+    return sorted((_info(row) for row in rows), key=lambda one: one.label)
+
+
+def extend(
+    connection: Connection,
+    info: SeriesInfo,
+    number: int,
+    provisional: int,
+    ends: tuple[int, int],
+    *,
+    fetched_at: int,
+) -> None:
+    """Bring the totals up to date after bars were added where there were none."""
+    first = min(ends[0], info.first_ts) if info.bars else ends[0]
+    last = max(ends[1], info.last_ts) if info.bars else ends[1]
+    connection.execute(
+        update(series)
+        .where(series.c.id == info.id)
+        .values(
+            bars=info.bars + number,
+            provisional=info.provisional + provisional,
+            first_ts=first,
+            last_ts=last,
+            fetched_at=fetched_at,
+        )
+    )
+
+
+def touch(connection: Connection, series_id: int, *, fetched_at: int) -> None:
+    """Note that the series was fetched, though nothing in it changed."""
+    connection.execute(update(series).where(series.c.id == series_id).values(fetched_at=fetched_at))
+
+
+def delete(connection: Connection, series_id: int, start_ts: int, end_ts: int) -> int:
+    """Delete the bars in `[start_ts, end_ts)`; how many. The totals are left to the caller."""
+    done = connection.execute(
+        bars.delete().where(
+            bars.c.series_id == series_id, bars.c.ts >= start_ts, bars.c.ts < end_ts
+        )
+    )
+    return int(done.rowcount)
+
+
+def mark_stale(connection: Connection, series_id: int, end_ts: int) -> None:
+    """Make every bar up to `end_ts` provisional again, so that it is asked for anew."""
+    connection.execute(
+        update(bars)
+        .where(bars.c.series_id == series_id, bars.c.ts < end_ts)
+        .values(flags=bars.c.flags.op("|")(FLAG_PROVISIONAL))
+    )
+
+
+def stamps(connection: Connection, series_id: int, start_ts: int, end_ts: int) -> list[int]:
+    """The times of the bars in `[start_ts, end_ts)`, in order."""
+    found = connection.execute(
+        select(bars.c.ts)
+        .where(bars.c.series_id == series_id, bars.c.ts >= start_ts, bars.c.ts < end_ts)
+        .order_by(bars.c.ts)
+    )
+    return list(found.scalars())
+
+
+def provisional_stamps(
+    connection: Connection, series_id: int, start_ts: int, end_ts: int
+) -> list[int]:
+    """The times of the provisional bars in `[start_ts, end_ts)`, in order."""
+    found = connection.execute(
+        select(bars.c.ts)
+        .where(
+            bars.c.series_id == series_id,
+            bars.c.ts >= start_ts,
+            bars.c.ts < end_ts,
+            bars.c.flags.op("&")(FLAG_PROVISIONAL) != 0,
+        )
+        .order_by(bars.c.ts)
+    )
+    return list(found.scalars())
+
+
+def close_before(connection: Connection, series_id: int, ts: int) -> float | None:
+    """The close of the last bar before `ts`."""
+    return connection.execute(
+        select(bars.c.close)
+        .where(bars.c.series_id == series_id, bars.c.ts < ts)
+        .order_by(bars.c.ts.desc())
+        .limit(1)
+    ).scalar()
+
+
+def last_final_before(connection: Connection, series_id: int, ts: int) -> int | None:
+    """The time of the last final bar before `ts`."""
+    return connection.execute(
+        select(bars.c.ts)
+        .where(
+            bars.c.series_id == series_id,
+            bars.c.ts < ts,
+            bars.c.flags.op("&")(FLAG_PROVISIONAL) == 0,
+        )
+        .order_by(bars.c.ts.desc())
+        .limit(1)
+    ).scalar()
+
+
+def symbols_with_bars(connection: Connection, asset_class: AssetClass) -> list[str]:
+    """The symbols of the class that have bars, in order."""
+    found = connection.execute(
+        select(series.c.symbol)
+        .where(series.c.asset_class == asset_class, series.c.bars > 0)
+        .distinct()
+        .order_by(series.c.symbol)
+    )
+    return list(found.scalars())
+
+
+def count_in(connection: Connection, spans: Iterable[tuple[int, Span]]) -> int:
+    """How many bars lie in the spans of the series."""
+    number = 0
+    for series_id, span in spans:
+        number += connection.execute(
+            select(func.count()).where(
+                bars.c.series_id == series_id, bars.c.ts >= span.start, bars.c.ts < span.end
+            )
+        ).scalar_one()
+    return number

@@ -146,6 +146,8 @@ bars = _table(
     clustered=True,
 )
 FLAG_PROVISIONAL = 1
+FLAG_CLOSE_ONLY = 2
+"""The source gave a close only; open, high and low repeat it."""
 
 coverage = _table(
     "coverage",
@@ -154,9 +156,129 @@ coverage = _table(
     Column("end_ts", Whole, nullable=False),
     Column("answer", Text, nullable=False),
     Column("asked_at", Whole, nullable=False),
+    # An empty answer is asked again from here on; bars with a life of their own end at expires_at.
     Column("recheck_at", Whole),
+    Column("expires_at", Whole),
     CheckConstraint("answer IN ('bars', 'empty')", name="coverage_answer_known"),
     CheckConstraint("start_ts < end_ts", name="coverage_not_empty"),
+    clustered=True,
+)
+
+corporate_actions = _table(
+    "corporate_actions",
+    Column("symbol", Text, primary_key=True),
+    Column("asset_class", Text, primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("ex_ts", Whole, primary_key=True, autoincrement=False),
+    Column("kind", Text, primary_key=True),
+    # split: new shares for each old one; dividend: cash per share as paid at the time.
+    Column("value", Real, nullable=False),
+    Column("fetched_at", Whole, nullable=False),
+    CheckConstraint("kind IN ('split', 'dividend')", name="action_known"),
+    CheckConstraint("value > 0", name="action_positive"),
+    clustered=True,
+)
+
+quarantine = _table(
+    "quarantine",
+    Column("id", Integer, primary_key=True),
+    Column("series_id", ForeignKey("series.id", ondelete="CASCADE"), nullable=False),
+    Column("at", Whole, nullable=False),
+    Column("stamp", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("row", Text, nullable=False),
+)
+Index("quarantine_by_series", quarantine.c.series_id)
+
+findings = _table(
+    "findings",
+    Column("series_id", ForeignKey("series.id", ondelete="CASCADE"), primary_key=True),
+    Column("ts", Whole, primary_key=True, autoincrement=False),
+    Column("kind", Text, primary_key=True),
+    Column("value", Real, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("found_at", Whole, nullable=False),
+    Column("verdict", Text, nullable=False, server_default="open"),
+    Column("decided_at", Whole),
+    CheckConstraint("verdict IN ('open', 'accepted', 'ignored')", name="verdict_known"),
+    clustered=True,
+)
+
+write_batches = _table(
+    "write_batches",
+    Column("id", Integer, primary_key=True),
+    Column("series_id", ForeignKey("series.id", ondelete="CASCADE"), nullable=False),
+    Column("at", Whole, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("first_ts", Whole, nullable=False),
+    Column("last_ts", Whole, nullable=False),
+    Column("written", Whole, nullable=False),
+    # 1 when there was no bar between first_ts and last_ts before: undoing deletes them all, and no
+    # row need be remembered.
+    Column("all_new", Integer, nullable=False),
+    Column("fetched_before", Whole),
+)
+Index("write_batches_by_series", write_batches.c.series_id)
+
+undo_rows = _table(
+    "undo_rows",
+    Column("batch_id", ForeignKey("write_batches.id", ondelete="CASCADE"), primary_key=True),
+    Column("ts", Whole, primary_key=True, autoincrement=False),
+    # NULL prices: there was no such bar before.
+    Column("open", Real),
+    Column("high", Real),
+    Column("low", Real),
+    Column("close", Real),
+    Column("volume", Real),
+    Column("vwap", Real),
+    Column("transactions", Whole),
+    Column("flags", Integer),
+    clustered=True,
+)
+
+cache_metrics = _table(
+    "cache_metrics",
+    Column("day", Text, primary_key=True),
+    Column("consumer", Text, primary_key=True),
+    Column("hits", Whole, nullable=False, server_default="0"),
+    Column("misses", Whole, nullable=False, server_default="0"),
+    Column("gap_fills", Whole, nullable=False, server_default="0"),
+    clustered=True,
+)
+
+option_snapshots = _table(
+    "option_snapshots",
+    Column("id", Integer, primary_key=True),
+    Column("symbol", Text, nullable=False),
+    Column("trading_ts", Whole, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("underlying_price", Real),
+    Column("quality", Real, nullable=False),
+    Column("contracts", Whole, nullable=False),
+    Column("fetched_at", Whole, nullable=False),
+    Column("provider_metadata", Text),
+    UniqueConstraint("symbol", "trading_ts", "source"),
+)
+
+option_quotes = _table(
+    "option_quotes",
+    Column("snapshot_id", ForeignKey("option_snapshots.id", ondelete="CASCADE"), primary_key=True),
+    Column("expiration_ts", Whole, primary_key=True, autoincrement=False),
+    Column("strike", Real, primary_key=True),
+    Column("option_type", Text, primary_key=True),
+    Column("contract_symbol", Text),
+    Column("bid", Real),
+    Column("ask", Real),
+    Column("last", Real),
+    Column("volume", Real),
+    Column("open_interest", Real),
+    Column("implied_volatility", Real),
+    Column("delta", Real),
+    Column("gamma", Real),
+    Column("theta", Real),
+    Column("vega", Real),
+    Column("rho", Real),
+    CheckConstraint("option_type IN ('call', 'put')", name="option_type_known"),
     clustered=True,
 )
 
@@ -165,7 +287,9 @@ trades = _table(
     Column("id", Integer, primary_key=True),
     Column("trade_id", Text, nullable=False, unique=True),
     Column("symbol", Text, nullable=False),
+    Column("asset_class", Text, nullable=False, server_default="stock"),
     Column("side", Text, nullable=False),
+    Column("multiplier", Money, nullable=False, default=Decimal(1)),
     Column("quantity", Money, nullable=False),
     Column("entry_at", Whole, nullable=False),
     Column("entry_price", Money, nullable=False),
@@ -178,6 +302,22 @@ trades = _table(
     Column("exit_reason", Text, nullable=False, server_default=""),
     Column("account", Text, nullable=False, server_default=""),
     Column("origin", Text, nullable=False, server_default=""),
+    # What a trading program noted at the time; numbers as it gave them.
+    Column("given_pnl", Money),
+    Column("entry_order_id", Text),
+    Column("exit_order_id", Text),
+    Column("initial_stop_loss", Real),
+    Column("initial_take_profit", Real),
+    Column("final_stop_loss", Real),
+    Column("final_take_profit", Real),
+    Column("stop_adjustments", Integer),
+    Column("max_profit_pct", Real),
+    Column("max_drawdown_pct", Real),
+    Column("signal_strength", Real),
+    Column("signal_confidence", Real),
+    Column("entry_slippage_pct", Real),
+    Column("exit_slippage_pct", Real),
+    Column("notes", Text),
     CheckConstraint("side IN ('long', 'short')", name="side_known"),
 )
 Index("trades_by_entry", trades.c.entry_at)

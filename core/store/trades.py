@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,8 @@ ORDERS: dict[str, ColumnElement[Any]] = {
     "account": trades.c.account,
 }
 """The columns that the table can be sorted by; nothing else reaches the SQL."""
+
+_ROW = tuple(trades.c[field.name] for field in fields(TradeRow))
 
 
 def upsert(connection: Connection, rows: Iterable[dict[str, Any]]) -> int:
@@ -66,7 +69,7 @@ def ids(
 
 def page(connection: Connection, wanted: Sequence[int]) -> list[TradeRow]:
     """The rows of these ids, in the order of `wanted`; ids that are gone are left out."""
-    rows = connection.execute(select(trades).where(trades.c.id.in_(wanted))).fetchall()
+    rows = connection.execute(select(*_ROW).where(trades.c.id.in_(wanted))).fetchall()
     by_id = {row.id: TradeRow(**row._mapping) for row in rows}  # noqa: SLF001 - SQLAlchemy's API
     return [by_id[one] for one in wanted if one in by_id]
 

@@ -118,6 +118,7 @@ def test_one_symbol_costs_one_request(services, practice) -> None:
         ("BF.B", "BF-B"),
         ("ABR.PRD", "ABR-PD"),
         ("ACHR.WS", "ACHR-WT"),
+        ("NE.WS.A", "NE-WTA"),
         ("AAC.U", "AAC-UN"),
         ("BTC/USD", "BTC-USD"),
         ("^GSPC", "^GSPC"),

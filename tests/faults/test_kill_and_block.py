@@ -93,7 +93,7 @@ def refresh_until_done(
 def check(folder: Path, practice: PracticeYahoo, *, kills: int) -> None:
     answered = practice.log.answered()
     answered.pop("AAPL", None)
-    wanted = {one.yahoo_symbol for one in practice.universe} - {"AAPL"}
+    wanted = {one.symbol for one in practice.universe} - {"AAPL"}
     assert set(answered) >= wanted
     # Only the symbol whose answer was on its way when the process died may be asked once more.
     twice = sum(number - 1 for number in answered.values())

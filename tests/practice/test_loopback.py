@@ -45,9 +45,6 @@ def test_keep_alive_uses_one_connection(running):
 def test_pipelined_requests_are_answered_in_order(running):
     one = b"GET /%d HTTP/1.1\r\nHost: h\r\n\r\n"
     answer = talk(running, b"".join(one % number for number in range(5)))
-    assert [line[5:6] for line in answer.split(b"GET ")[1:]] == [b""] * 5 or all(
-        b"GET /%d " % number in answer for number in range(5)
-    )
     places = [answer.index(b"GET /%d " % number) for number in range(5)]
     assert places == sorted(places)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from core.model import SectorStatus
@@ -114,11 +116,9 @@ def test_truth_table(server, universe, connect):
 def test_cookie_and_crumb_are_needed_where_yahoo_needs_them(server, raw):
     client = raw(server, log_in=False)
     host = "query1.finance.yahoo.com"
-    assert client.ask(host, "/v1/test/getcrumb")[:2] == (
-        401,
-        b'{"finance":{"result":null,"error":{"code":"Unauthorized",'
-        b'"description":"Invalid Cookie"}}}',
-    )
+    error = {"code": "Unauthorized", "description": "Invalid Cookie"}
+    status, body, _ = client.ask(host, "/v1/test/getcrumb")
+    assert (status, json.loads(body)) == (401, {"finance": {"result": None, "error": error}})
     for path in ("/v10/finance/quoteSummary/AAPL", "/v7/finance/quote", "/v7/finance/options/AAPL"):
         status, body, _ = client.ask(host, f"{path}?symbols=AAPL&modules=quoteType&crumb=x")
         assert (status, b"Invalid Crumb" in body) == (401, True)

@@ -8,6 +8,7 @@ import gzip
 import json
 
 import pytest
+from yfinance import EquityQuery
 
 from core.clock import ManualClock
 from core.practice import Bar, History
@@ -131,11 +132,7 @@ def test_quote(recorded, server, raw):
 
 def test_screener_rows(recorded, server, connect):
     real, _ = body_of(recorded("screener"), "scrIds=day_gainers")
-    everything = {"operator": "EQ", "operands": ["region", "us"]}
-    from yfinance import EquityQuery
-
-    query = EquityQuery("eq", everything["operands"])
-    practice = connect(server).screen(query)
+    practice = connect(server).screen(EquityQuery("eq", ["region", "us"]))
     assert fits(practice["quotes"][0], real["finance"]["result"][0]["quotes"][0]) is True
     assert {"start", "count", "total", "quotes"} <= set(real["finance"]["result"][0])
 

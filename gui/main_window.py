@@ -1,0 +1,691 @@
+"""The window: the frame around the tabs, and the only one that knows them all."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QRect, Qt, QTimer, Signal, Slot
+from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence
+from PySide6.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QMainWindow,
+    QMenu,
+    QPushButton,
+    QSizePolicy,
+    QStackedWidget,
+    QTabBar,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from core.errors import CacheError
+from gui import diagnostics, formats, help_texts, window_state
+from gui.messages import Action, BannerStack, Message, TextWindow, as_message, question_box
+from gui.opening import CacheChoice, Opening, warm_up
+from gui.session import SECTORS, SYMBOLS, TABS, CacheSession
+from gui.status_strip import StatusStrip, home_as_tilde
+from gui.tasks import Tasks
+from gui.theme import MODES, app_icon
+from gui.widgets import (
+    MARGIN,
+    UNIT,
+    BusyLabel,
+    EmptyState,
+    IconLabel,
+    button,
+    icon_button,
+    label,
+    set_icon,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gui.jobs import JobsPanel
+    from gui.messages import QuestionBox
+    from gui.opening import OpenCache
+    from gui.theme import Theme, ThemeManager
+    from gui.window_state import WindowState
+
+log = logging.getLogger(__name__)
+
+SMALLEST = (800, 560)
+TOP_HEIGHT = 40
+CACHE_FILES = "Stockyard caches (*.db);;All files (*)"
+CSV_FILES = "Lists of symbols (*.csv);;All files (*)"
+DEMO_STRIP = (
+    "Throw-away demonstration: real names and old bars, a practice Yahoo on this computer, "
+    "generated trades, marked so. Closing deletes it all."
+)
+
+
+class MainWindow(QMainWindow):
+    """The frame: tabs, messages, jobs and status; it opens and closes caches.
+
+    `opener` opens a cache in a worker. `closed` once everything has been let go of; `clean` then
+    tells whether every thread has ended.
+    """
+
+    closed = Signal()
+
+    def __init__(
+        self,
+        themes: ThemeManager,
+        state: WindowState,
+        data_dir: Path,
+        opener: Callable[[CacheChoice], OpenCache],
+    ) -> None:
+        super().__init__()
+        self._themes = themes
+        self._state = state
+        self._data_dir = data_dir
+        self._opener = opener
+        self._tasks = Tasks(self)
+        self._session: CacheSession | None = None
+        self._opening: Opening | None = None
+        self._choice = CacheChoice()
+        self._question: QuestionBox | None = None
+        self._strip: StatusStrip | None = None
+        self._jobs: JobsPanel | None = None
+        self._sure = False
+        self._over = False
+        self.clean = True
+        self.setWindowTitle("Stockyard")
+        self.setWindowIcon(app_icon())
+        self.setMinimumSize(*SMALLEST)
+        self.setAcceptDrops(True)
+        self._build()
+        self._add_actions()
+        self._restore()
+
+    @property
+    def themes(self) -> ThemeManager:
+        """The themes of the program."""
+        return self._themes
+
+    # --- Caches -------------------------------------------------------------------------------
+
+    @property
+    def session(self) -> CacheSession | None:
+        """The open cache, None while there is none."""
+        return self._session
+
+    @property
+    def is_opening(self) -> bool:
+        return self._opening is not None
+
+    def open(self, choice: CacheChoice) -> None:
+        """Open a cache in place of the present one, which stays when the other cannot be opened."""
+        if self._opening is not None:
+            return
+        if self._has_run():
+            self._ask_about_run(lambda: self.open(choice))
+            return
+        self._choice = choice
+        self._opening = Opening(self._opener, choice)
+        opening = self._opening
+        if self._session is None:
+            self._busy.begin(f"Opening {_name_of(choice)}…")
+            self._pages.setCurrentWidget(self._busy)
+        self._tasks.run(opening.work, self._opened, self._not_opened)
+
+    def _opened(self, opened: OpenCache) -> None:
+        self._opening = None
+        self._busy.end()
+        self._leave_session()
+        session = CacheSession(opened, self._themes, self)
+        self._session = session
+        session.message.connect(self.banners.say)
+        session.import_wanted.connect(self.choose_symbols_file)
+        session.demo_wanted.connect(self.open_demo)
+        session.symbols_wanted.connect(self.list_symbols)
+        session.runs.refused.connect(self._run_refused)
+        if not opened.demo:
+            self._state.opened(str(opened.path))
+        self.setWindowTitle(
+            "Stockyard — Demo" if opened.demo else f"{opened.path.name} — Stockyard"
+        )
+        self._demo_strip.setVisible(opened.demo)
+        self._tab_bar.setEnabled(True)
+        self._add_strip(session)
+        self._pages.setCurrentWidget(self._tab_pages)
+        self._show_tab()
+        # Only once the first tab is painted: loading needs the interpreter as well.
+        QTimer.singleShot(0, self, self._warm_up)
+
+    def _not_opened(self, error: BaseException) -> None:
+        self._opening = None
+        self._busy.end()
+        log.warning("a cache was not opened: %s", error)
+        if self._session is not None:
+            self.banners.say(error)
+            return
+        message = as_message(error)
+        self._error_page.show_error(message)
+        self._pages.setCurrentWidget(self._error_page)
+        if not isinstance(error, CacheError):
+            self.banners.say(message)
+
+    @Slot()
+    def _warm_up(self) -> None:
+        if self._session is not None:
+            self._session.tasks.run(warm_up, lambda _: None)
+
+    def _leave_session(self) -> None:
+        session, self._session = self._session, None
+        if session is None:
+            return
+        self._state.layouts.update(session.layouts())
+        self.clean = session.close() and self.clean
+        for page in (self._strip, self._jobs, *session.tabs.values()):
+            if page is not None:
+                page.hide()
+                page.setParent(None)
+                page.deleteLater()
+        self._strip, self._jobs = None, None
+        self.banners.clear()
+        session.deleteLater()
+
+    @Slot()
+    def open_demo(self) -> None:
+        """Open the demonstration."""
+        self.open(CacheChoice(demo=True))
+
+    @Slot()
+    def choose_cache(self) -> None:
+        """Let the user pick a cache file, then open it."""
+        self._choose(
+            "Open a cache",
+            CACHE_FILES,
+            lambda path: self.open(CacheChoice(path, must_exist=True)),
+        )
+
+    @Slot()
+    def choose_new_cache(self) -> None:
+        """Let the user name a new cache file, then make it."""
+        self._choose("Create a new cache", CACHE_FILES, self._create, new=True)
+
+    def _create(self, path: Path) -> None:
+        if path.exists():
+            self.banners.say(
+                Message(
+                    f"{path.name} is there already and was left alone. Open it, or choose another "
+                    "name for the new cache.",
+                    tone="warning",
+                    actions=[
+                        Action("Open it", lambda: self.open(CacheChoice(path, must_exist=True)))
+                    ],
+                )
+            )
+            return
+        self.open(CacheChoice(path))
+
+    @Slot()
+    def try_again(self) -> None:
+        """Open once more what could not be opened."""
+        self.open(self._choice)
+
+    # --- Symbols from a file ------------------------------------------------------------------
+
+    @Slot()
+    def choose_symbols_file(self) -> None:
+        """Let the user pick a list of symbols, then import it."""
+        if self._session is not None:
+            self._choose("Import symbols", CSV_FILES, self.import_symbols)
+
+    def import_symbols(self, path: Path) -> None:
+        """Add the symbols of a CSV file to the open cache and say how many there were."""
+        session = self._session
+        if session is None:
+            return
+        services = session.services
+
+        def done(count: int) -> None:
+            self.banners.say(
+                Message(
+                    f"{formats.counted(count, 'symbol')} imported from {path.name}.",
+                    tone="up",
+                    topic="import",
+                )
+            )
+            session.refresh_all()
+            if self._strip is not None:
+                self._strip.refresh()
+
+        session.tasks.run(lambda: services.import_symbols(path), done)
+
+    # --- Tabs ---------------------------------------------------------------------------------
+
+    @property
+    def current_tab(self) -> QWidget | None:
+        """The tab that is shown; None while no cache is open."""
+        if self._session is None:
+            return None
+        return self._session.tabs.get(TABS[self._tab_bar.currentIndex()].title)
+
+    def go_to(self, number: int) -> QWidget | None:
+        """Show a tab, counted from 0."""
+        self._tab_bar.setCurrentIndex(number)
+        return self.current_tab
+
+    @Slot(object)
+    def list_symbols(self, query: object) -> None:
+        """Show the symbols that match a query of the Symbols tab."""
+        tab = self.go_to(SYMBOLS)
+        if tab is not None:
+            tab.show_filter(str(query))  # type: ignore[attr-defined]
+
+    @Slot()
+    def search(self) -> None:
+        """Go to the search line of the symbols."""
+        tab = self.go_to(SYMBOLS)
+        if tab is not None:
+            tab.focus_search()  # type: ignore[attr-defined]
+
+    @Slot()
+    def refresh(self) -> None:
+        """Have the present tab read its data anew."""
+        if self._session is not None:
+            self._session.refresh(TABS[self._tab_bar.currentIndex()].title)
+        if self._strip is not None:
+            self._strip.refresh()
+
+    @Slot()
+    def _show_tab(self) -> None:
+        session = self._session
+        if session is None:
+            return
+        kind = TABS[self._tab_bar.currentIndex()]
+        page, is_new = session.tab(kind)
+        if is_new:
+            self._tab_pages.addWidget(page)
+            restore = getattr(page, "restore_layout", None)
+            if restore is not None and kind.title in self._state.layouts:
+                restore(self._state.layouts[kind.title])
+        self._tab_pages.setCurrentWidget(page)
+        page.setFocus()
+        session.refresh(kind.title)
+
+    # --- Jobs and status ----------------------------------------------------------------------
+
+    @Slot()
+    def toggle_jobs(self) -> None:
+        """Slide the jobs up, or away."""
+        if self._session is None or self._strip is None:
+            return
+        jobs = self._jobs_panel(self._session, self._strip)
+        up = not jobs.is_up
+        jobs.slide(up=up)
+        self._strip.set_jobs_open(is_open=up)
+        if not up and self.current_tab is not None:
+            self.current_tab.setFocus()
+
+    @property
+    def jobs(self) -> JobsPanel | None:
+        """The list of jobs, once it was opened."""
+        return self._jobs
+
+    @property
+    def question(self) -> QuestionBox | None:
+        """The question that waits for its answer."""
+        return self._question
+
+    @property
+    def strip(self) -> StatusStrip | None:
+        """The status bar of the open cache."""
+        return self._strip
+
+    def _jobs_panel(self, session: CacheSession, strip: StatusStrip) -> JobsPanel:
+        if self._jobs is None:
+            from gui.jobs import JobsPanel
+
+            self._jobs = JobsPanel(
+                session.services,
+                session.tasks,
+                self._themes,
+                session.runs,
+                demo=session.opened.demo,
+            )
+            self._jobs.closed.connect(self.toggle_jobs)
+            self._jobs.message.connect(self.banners.say)
+            self._column.insertWidget(self._column.indexOf(strip), self._jobs)
+        return self._jobs
+
+    def _add_strip(self, session: CacheSession) -> None:
+        strip = StatusStrip(session.services, session.tasks, session.runs, self._themes)
+        strip.facts_wanted.connect(self.show_facts)
+        strip.symbols_wanted.connect(lambda: self.go_to(SYMBOLS))
+        strip.provider_wanted.connect(lambda: self.go_to(SECTORS))
+        strip.jobs_wanted.connect(self.toggle_jobs)
+        strip.failed.connect(self.banners.say)
+        self._column.addWidget(strip)
+        self._strip = strip
+        strip.refresh()
+
+    @Slot(object)
+    def _run_refused(self, error: object) -> None:
+        # The Sectors tab says so itself once it exists.
+        if self._session is not None and TABS[SECTORS].title not in self._session.tabs:
+            self.banners.say(error)
+
+    @Slot()
+    def show_facts(self) -> None:
+        """Open what there is to know about the cache file."""
+        numbers = self._strip.numbers if self._strip is not None else None
+        if numbers is not None:
+            TextWindow("Cache file", diagnostics.file_facts(numbers.overview), self).show()
+
+    @Slot()
+    def show_diagnostics(self) -> None:
+        """Open versions, paths and counts in a window; they can be copied."""
+        session = self._session
+        services = session.services if session is not None else None
+        tasks = session.tasks if session is not None else self._tasks
+        tasks.run(
+            lambda: diagnostics.report(services, self._data_dir),
+            lambda text: TextWindow("Diagnostics", text, self).show(),
+            self.banners.say,
+        )
+
+    @Slot()
+    def show_help(self) -> None:
+        """Open the help of the present tab."""
+        title = TABS[self._tab_bar.currentIndex()].title
+        TextWindow(f"Help: {title}", help_texts.for_tab(title).strip(), self).show()
+
+    # --- Closing ------------------------------------------------------------------------------
+
+    def close_without_asking(self) -> None:
+        """Close in order, as the system or a signal demands."""
+        self._sure = True
+        self.close()
+
+    def _has_run(self) -> bool:
+        return self._session is not None and self._session.runs.is_active and not self._sure
+
+    def _ask_about_run(self, then: Callable[[], object]) -> None:
+        """Ask once whether the run may be stopped; go on with `then` when it may."""
+        if self._question is not None or self._session is None:
+            return
+        progress = self._session.runs.progress
+        done = progress.done if progress is not None else 0
+        box = question_box(
+            self,
+            "A sector refresh is under way.",
+            "What it has found is stored, and it can be continued later.",
+            go_on=f"Stop and keep {formats.counted(done, 'answer')}",
+            stay="Go on working",
+        )
+
+        def answered() -> None:
+            self._question = None
+            if box.clickedButton() is box.button_that_goes_on:
+                self._stop_run(then)
+            box.deleteLater()
+
+        box.finished.connect(answered)
+        self._question = box
+        box.open()
+
+    def _stop_run(self, then: Callable[[], object]) -> None:
+        session = self._session
+        if session is None or not session.runs.is_active:
+            then()
+            return
+        session.runs.ended.connect(lambda _: QTimer.singleShot(0, self, then))
+        session.runs.stop()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        if self._has_run():
+            self._ask_about_run(self.close_without_asking)
+            event.ignore()
+            return
+        event.accept()
+        if not self._over:
+            self._over = True
+            self._finish()
+
+    def _finish(self) -> None:
+        self._remember()
+        self.hide()
+        if self._opening is not None:
+            self._opening.abandon()
+        self._leave_session()
+        window_state.save(self._data_dir, self._state)
+        self.clean = self._tasks.close() and self.clean
+        self.closed.emit()
+
+    def _remember(self) -> None:
+        place = self.normalGeometry()
+        self._state.geometry = [place.x(), place.y(), place.width(), place.height()]
+        self._state.maximized = self.isMaximized()
+        self._state.tab = self._tab_bar.currentIndex()
+        self._state.theme = self._themes.mode
+        self._state.zoom = self._themes.zoom
+
+    def _restore(self) -> None:
+        place: QRect = window_state.visible_geometry(self._state.geometry)
+        self.setGeometry(place)
+        if self._state.maximized:
+            self.setWindowState(Qt.WindowState.WindowMaximized)
+        self._tab_bar.setCurrentIndex(self._state.tab)
+
+    # --- Files dropped or chosen --------------------------------------------------------------
+
+    def _choose(
+        self, title: str, kinds: str, then: Callable[[Path], object], *, new: bool = False
+    ) -> None:
+        dialog = QFileDialog(self, title, self._state.folder or str(Path.home()), kinds)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        if new:
+            dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+            dialog.setDefaultSuffix("db")
+            # A file that is there is never written over, so there is nothing to confirm.
+            dialog.setOption(QFileDialog.Option.DontConfirmOverwrite)
+        else:
+            dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+
+        def chosen(name: str) -> None:
+            self._state.folder = str(Path(name).parent)
+            then(Path(name))
+
+        dialog.fileSelected.connect(chosen)
+        dialog.open()
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        urls = event.mimeData().urls()
+        if len(urls) == 1 and urls[0].isLocalFile():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        path = Path(event.mimeData().urls()[0].toLocalFile())
+        event.acceptProposedAction()
+        if path.suffix.lower() == ".csv":
+            self.import_symbols(path)
+        else:
+            self.open(CacheChoice(path, must_exist=True))
+
+    # --- How it is built ----------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self.banners = BannerStack(self._themes)
+        self._busy = BusyLabel("Opening the cache…")
+        self._error_page = ErrorPage(self)
+        self._tab_pages = QStackedWidget()
+        self._pages = QStackedWidget()
+        for page in (self._busy, self._error_page, self._tab_pages):
+            self._pages.addWidget(page)
+        self._pages.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self._demo_strip = self._build_demo_strip()
+        middle = QWidget()
+        self._column = QVBoxLayout(middle)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(0)
+        self._column.addWidget(self._build_top())
+        self._column.addWidget(self._demo_strip)
+        self._column.addWidget(self.banners)
+        self._column.addWidget(self._pages, 1)
+        self.setCentralWidget(middle)
+        middle.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        middle.setFocus()
+        self._busy.begin()
+
+    def _build_top(self) -> QWidget:
+        top = QWidget()
+        top.setObjectName("topBar")
+        top.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self._tab_bar = QTabBar()
+        self._tab_bar.setDrawBase(False)
+        self._tab_bar.setExpanding(False)
+        self._tab_bar.setUsesScrollButtons(False)
+        self._tab_bar.setAccessibleName("Tabs")
+        for number, kind in enumerate(TABS):
+            self._tab_bar.addTab(kind.title)
+            self._tab_bar.setTabToolTip(
+                number, formats.tooltip(f"{kind.title} (Ctrl+{number + 1})")
+            )
+        self._tab_bar.setEnabled(False)
+        self._tab_bar.currentChanged.connect(self._show_tab)
+        search = QToolButton()
+        search.setText("Search symbols   Ctrl+K")
+        search.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        search.setToolTip(formats.tooltip("Search symbols and names (Ctrl+K)"))
+        search.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        search.clicked.connect(self.search)
+        set_icon(search, "search", self._themes, "muted")
+        self._theme_button = icon_button("moon", "Dark theme", self.toggle_theme, self._themes)
+        self._menu_button = icon_button("menu", "Menu", self._open_menu, self._themes)
+        row = QHBoxLayout(top)
+        row.setContentsMargins(UNIT, 0, UNIT, 0)
+        row.setSpacing(UNIT // 2)
+        row.addWidget(self._tab_bar)
+        row.addStretch()
+        for one in (search, self._theme_button, self._menu_button):
+            row.addWidget(one)
+        top.setMinimumHeight(TOP_HEIGHT)
+        self._themes.changed.connect(self._theme_changed)
+        self._theme_changed(self._themes.theme)
+        return top
+
+    def _build_demo_strip(self) -> QWidget:
+        strip = QWidget()
+        strip.setObjectName("demoStrip")
+        strip.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        row = QHBoxLayout(strip)
+        row.setContentsMargins(MARGIN, 4, MARGIN, 4)
+        text: QLabel = label(DEMO_STRIP, role="info", wrap=True)
+        row.addWidget(text, 1)
+        strip.hide()
+        return strip
+
+    @Slot()
+    def toggle_theme(self) -> None:
+        """Change between light and dark."""
+        self._themes.set_mode("light" if self._themes.theme.is_dark else "dark")
+
+    @Slot(object)
+    def _theme_changed(self, theme: Theme) -> None:
+        says = "Light theme" if theme.is_dark else "Dark theme"
+        set_icon(self._theme_button, "sun" if theme.is_dark else "moon", self._themes)
+        self._theme_button.setAccessibleName(says)
+        self._theme_button.setToolTip(formats.tooltip(says))
+
+    # --- Menu and keys ------------------------------------------------------------------------
+
+    def _add_actions(self) -> None:
+        self._menu = QMenu(self)
+        add = self._add_action
+        add("&Open cache…", self.choose_cache, "Ctrl+O")
+        add("&New cache…", self.choose_new_cache, "Ctrl+N")
+        self._recent = self._menu.addMenu("&Recent")
+        self._menu.addSeparator()
+        add("&Import symbols…", self.choose_symbols_file, "Ctrl+I")
+        add("&Refresh", self.refresh, "F5", "Ctrl+R")
+        add("&Jobs", self.toggle_jobs, "Ctrl+J")
+        self._menu.addSeparator()
+        themes = self._menu.addMenu("&Theme")
+        self._theme_actions = {mode: themes.addAction(mode.capitalize()) for mode in MODES}
+        for mode, action in self._theme_actions.items():
+            action.setCheckable(True)
+            action.triggered.connect(lambda _=False, mode=mode: self._themes.set_mode(mode))
+        zoom = self._menu.addMenu("&Zoom")
+        add("&Larger", lambda: self._themes.step_zoom(1), "Ctrl++", "Ctrl+=", menu=zoom)
+        add("&Smaller", lambda: self._themes.step_zoom(-1), "Ctrl+-", menu=zoom)
+        add("&As the system", lambda: self._themes.set_zoom(100), "Ctrl+0", menu=zoom)
+        self._menu.addSeparator()
+        add("&Help on this tab", self.show_help, "F1")
+        add("&Diagnostics", self.show_diagnostics)
+        add("Try the d&emonstration", self.open_demo)
+        self._menu.addSeparator()
+        add("&Quit", self.close, "Ctrl+Q", "Ctrl+W")
+        self._menu.aboutToShow.connect(self._fill_menu)
+        for number in range(len(TABS)):
+            self._key(f"Ctrl+{number + 1}", lambda number=number: self.go_to(number))  # type: ignore[misc]
+        self._key("Ctrl+K", self.search)
+
+    def _add_action(
+        self,
+        text: str,
+        run: Callable[[], object],
+        *keys: str,
+        menu: QMenu | None = None,
+    ) -> None:
+        action = (menu or self._menu).addAction(text)
+        action.setShortcuts([QKeySequence(key) for key in keys])
+        action.triggered.connect(lambda: run())
+        self.addAction(action)
+
+    def _key(self, keys: str, run: Callable[[], object]) -> None:
+        action = QAction(self)
+        action.setShortcut(QKeySequence(keys))
+        action.triggered.connect(lambda: run())
+        self.addAction(action)
+
+    @Slot()
+    def _fill_menu(self) -> None:
+        for mode, action in self._theme_actions.items():
+            action.setChecked(mode == self._themes.mode)
+        self._recent.clear()
+        for path in self._state.recent:
+            action = self._recent.addAction(formats.mnemonic(home_as_tilde(path)))
+            action.triggered.connect(
+                lambda _=False, path=path: self.open(CacheChoice(Path(path), must_exist=True))
+            )
+        self._recent.setEnabled(bool(self._state.recent))
+
+    def _open_menu(self) -> None:
+        corner = self._menu_button.mapToGlobal(self._menu_button.rect().bottomRight())
+        corner.setX(corner.x() - self._menu.sizeHint().width())
+        self._menu.popup(corner)
+
+
+class ErrorPage(QWidget):
+    """What stands in place of the tabs when the cache could not be opened."""
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__()
+        self.buttons: list[QPushButton] = [
+            button("Open another cache…", window.choose_cache, primary=True),
+            button("Create a new cache…", window.choose_new_cache),
+            button("Try again", window.try_again),
+        ]
+        mark = IconLabel("error", window.themes, role="error", size=32)
+        self.state = EmptyState("", *self.buttons, drawing=mark)
+        rows = QVBoxLayout(self)
+        rows.addWidget(self.state)
+
+    def show_error(self, message: Message) -> None:
+        """Say why."""
+        self.state.set_sentence(message.text)
+        self.buttons[0].setFocus()
+
+
+def _name_of(choice: CacheChoice) -> str:
+    if choice.demo:
+        return "the demonstration"
+    return choice.path.name if choice.path is not None else "your cache"
