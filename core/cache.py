@@ -108,6 +108,8 @@ class MarketCache:
         self._store = store
         self._consumer = consumer
         self._ids: dict[SeriesKey, int] = {}
+        # What users call a series, once it was found: spares a hot read the look-up.
+        self._keys: dict[tuple[str | None, ...], SeriesKey] = {}
         self._metrics: Counter[str] = Counter()
         self._metrics_lock = threading.Lock()
 
@@ -174,7 +176,11 @@ class MarketCache:
             series_id = self._ids.get(key)
             if series_id is None:
                 series_id = stored.ensure_series(connection, **fields_of(key))
-            return store(connection, series_id, write)
+            result = store(connection, series_id, write)
+        if key not in self._ids:
+            self._ids[key] = series_id
+            self._keys.clear()
+        return result
 
     def get(
         self,
@@ -198,10 +204,7 @@ class MarketCache:
         mixture. `basis` is raw, split or total: computed from raw prices and corporate actions.
         """
         span = span_of(start, end)
-        key = self._chosen(symbol, asset_type, timeframe, source, adjustment)
-        rows: list[Any] = []
-        if key is not None:
-            rows = self._read(key, span)
+        key, rows = self._read(symbol, asset_type, timeframe, source, adjustment, span)
         if key is None or not rows:
             self._count("misses")
             return None
@@ -278,10 +281,8 @@ class MarketCache:
         timeframe: str = "1Day",
     ) -> bool:
         """True when some bar is held in the range (of the one day without `end`)."""
-        key = self._chosen(symbol, asset_type, timeframe, source, None)
-        if key is None:
-            return False
-        return bool(self._read(key, span_of(start, start if end is None else end)))
+        span = span_of(start, start if end is None else end)
+        return bool(self._read(symbol, asset_type, timeframe, source, None, span)[1])
 
     def delete(
         self,
@@ -583,50 +584,57 @@ class MarketCache:
         adjustment: str | None,
     ) -> SeriesKey | None:
         """The one series that answers, None when there is none."""
-        if source is not None and adjustment is not None:
-            return key_of(symbol, asset_type, timeframe, source, adjustment)
+        with self._store.read() as connection:
+            return self._choose(connection, symbol, asset_type, timeframe, source, adjustment)
+
+    def _choose(
+        self,
+        connection: Connection,
+        symbol: str,
+        asset_type: str,
+        timeframe: str,
+        source: str | None,
+        adjustment: str | None,
+    ) -> SeriesKey | None:
+        words = (symbol, asset_type, timeframe, source, adjustment)
+        if words in self._keys:
+            return self._keys[words]
         name = canonical_symbol(symbol)
         kind, step = asset_class_of(asset_type), interval(timeframe)
-        known = [
+        held = [
             one
-            for one in self._ids
-            if (one.symbol, one.asset_class, one.interval, one.source) == (name, kind, step, source)
+            for one in stored.candidates(connection, name, kind, step)
+            if source in (None, one.source) and adjustment in (None, one.adjustment)
         ]
-        if len(known) == 1 and known[0].adjustment == Basis.RAW:
-            return known[0]
-        with self._store.read() as connection:
-            held = [
-                info
-                for info in stored.series_of(connection, name)
-                if info.asset_class is kind
-                and info.interval == step
-                and source in (None, info.source)
-                and adjustment in (None, info.adjustment)
-            ]
         if not held:
             return None
         best = min(held, key=_preference)
         key = SeriesKey(name, kind, step, best.source, best.adjustment)
         self._ids[key] = best.id
+        if source is not None:
+            self._keys[words] = key
         return key
 
-    def _read(self, key: SeriesKey, span: Span) -> list[Any]:
+    def _read(
+        self,
+        symbol: str,
+        asset_type: str,
+        timeframe: str,
+        source: str | None,
+        adjustment: str | None,
+        span: Span,
+    ) -> tuple[SeriesKey | None, list[Any]]:
+        """The series that answers with its living rows in the span, in one state of the cache."""
         with self._store.read() as connection:
-            series_id = self._ids.get(key)
-            if series_id is None:
-                series_id = stored.find_series(connection, **fields_of(key))
-                if series_id is None:
-                    return []
-                self._ids[key] = series_id
+            key = self._choose(connection, symbol, asset_type, timeframe, source, adjustment)
+            if key is None:
+                return None, []
+            series_id = self._ids[key]
             rows = stored.read(connection, series_id, span.start, span.end)
-            gone = [
-                one
-                for one in answered.lives(connection, series_id)
-                if (one.expires_at or 0) <= self._clock.now()
-            ]
+            gone = answered.ended(connection, series_id, self._clock.now())
         for one in gone:
-            rows = [row for row in rows if not one.span.start <= row[0] < one.span.end]
-        return rows
+            rows = [row for row in rows if not one.start <= row[0] < one.end]
+        return key, rows
 
     def _adjusted(self, key: SeriesKey, bars: BarColumns, basis: Basis) -> BarColumns:
         if key.adjustment != Basis.RAW:

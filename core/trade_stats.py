@@ -61,12 +61,6 @@ class ClosedTrades:
     def __len__(self) -> int:
         return len(self.net)
 
-    def where(self, mask: NDArray[np.bool_]) -> ClosedTrades:
-        """The trades at which the mask is true, in the same order."""
-        return ClosedTrades(
-            self.net[mask], self.entry_at[mask], self.exit_at[mask], self.risk[mask]
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Drawdown:
@@ -155,17 +149,26 @@ def statistics(trades: ClosedTrades, tolerance: float = 0.0) -> TradeStatistics:
     )
 
 
-def by_group(keys: Sequence[str], trades: ClosedTrades) -> dict[str, TradeStatistics]:
-    """The figures of each group, in the order of the keys; `keys` names each trade's group.
+def by_group(
+    keys: Sequence[str],
+    net: NDArray[np.float64],
+    entry_at: NDArray[np.int64],
+    exit_at: NDArray[np.int64],
+    risk: NDArray[np.float64],
+) -> dict[str, TradeStatistics]:
+    """The figures of each group of trades, in the order of the keys; `keys` has one a trade.
 
     Every trade is in one group, so counts and totals of the groups add up to those of all trades.
     """
     import numpy as np
 
-    names, group = np.unique(np.asarray(keys, dtype=object).astype(str), return_inverse=True)
-    return {
-        str(name): statistics(trades.where(group == number)) for number, name in enumerate(names)
-    }
+    names, group = np.unique(np.asarray(keys, dtype=np.str_), return_inverse=True)
+    found = {}
+    for number, name in enumerate(names):
+        mine = group == number
+        trades = ClosedTrades.of(net[mine], entry_at[mine], exit_at[mine], risk[mine])
+        found[str(name)] = statistics(trades)
+    return found
 
 
 def gross_pnl(

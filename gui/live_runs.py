@@ -6,9 +6,12 @@ listens here.
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
+
+from core.errors import Cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +46,7 @@ class LiveRuns(QObject):
         self._run: SectorRun | None = None
         self._progress: Progress | None = None
         self._starting = False
+        self._shut = threading.Event()
         self._waiting: tuple[int, float] | None = None
         self._timer = QTimer(self)
         self._timer.setInterval(POLL_MS)
@@ -112,6 +116,7 @@ class LiveRuns(QObject):
 
     def shutdown(self) -> None:
         """Stop everything; nothing is signalled from here on."""
+        self._shut.set()
         self.blockSignals(True)  # noqa: FBT003 - Qt's signature
         self._timer.stop()
         self._waiting = None
@@ -123,7 +128,17 @@ class LiveRuns(QObject):
             return
         self._starting = True
         self.forget_waiting()
-        self._tasks.run(make, self._begun, self._not_begun)
+
+        def begin() -> SectorRun:
+            run = make()
+            if self._shut.is_set():
+                # Nobody will carry it out any more, and nobody else could before it grew silent.
+                run.control.cancel()
+                run.run()
+                raise Cancelled
+            return run
+
+        self._tasks.run(begin, self._begun, self._not_begun)
 
     def _begun(self, run: SectorRun) -> None:
         self._starting = False

@@ -7,55 +7,61 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QRect, Qt, QTimer, Signal, Slot
-from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
+    QApplication,
     QFileDialog,
     QHBoxLayout,
     QLabel,
     QMainWindow,
-    QMenu,
     QPushButton,
     QSizePolicy,
     QStackedWidget,
-    QTabBar,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from core.errors import CacheError
 from gui import diagnostics, formats, help_texts, window_state
-from gui.messages import Action, BannerStack, Message, TextWindow, as_message, question_box
+from gui.messages import (
+    Action,
+    BannerStack,
+    Message,
+    QuestionBox,
+    TextWindow,
+    as_message,
+)
 from gui.opening import CacheChoice, Opening, warm_up
 from gui.session import SECTORS, SYMBOLS, TABS, CacheSession
-from gui.status_strip import StatusStrip, home_as_tilde
+from gui.status_strip import StatusStrip
 from gui.tasks import Tasks
-from gui.theme import MODES, app_icon
+from gui.theme import app_icon
+from gui.top_bar import TopBar
 from gui.widgets import (
     MARGIN,
-    UNIT,
     BusyLabel,
     EmptyState,
     IconLabel,
     button,
-    icon_button,
     label,
-    set_icon,
 )
+from gui.window_menu import WindowMenu
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from core.model import RunInfo
     from gui.jobs import JobsPanel
-    from gui.messages import QuestionBox
     from gui.opening import OpenCache
-    from gui.theme import Theme, ThemeManager
+    from gui.theme import ThemeManager
     from gui.window_state import WindowState
 
 log = logging.getLogger(__name__)
 
 SMALLEST = (800, 560)
-TOP_HEIGHT = 40
+UNFINISHED = "unfinished run"
+"""Topic of the banner that offers a run which ended before its work did."""
+
 CACHE_FILES = "Stockyard caches (*.db);;All files (*)"
 CSV_FILES = "Lists of symbols (*.csv);;All files (*)"
 DEMO_STRIP = (
@@ -100,7 +106,6 @@ class MainWindow(QMainWindow):
         self.setMinimumSize(*SMALLEST)
         self.setAcceptDrops(True)
         self._build()
-        self._add_actions()
         self._restore()
 
     @property
@@ -145,16 +150,19 @@ class MainWindow(QMainWindow):
         session.demo_wanted.connect(self.open_demo)
         session.symbols_wanted.connect(self.list_symbols)
         session.runs.refused.connect(self._run_refused)
+        session.runs.started.connect(self._run_started)
+        session.runs.ended.connect(self._run_ended)
         if not opened.demo:
             self._state.opened(str(opened.path))
         self.setWindowTitle(
             "Stockyard — Demo" if opened.demo else f"{opened.path.name} — Stockyard"
         )
         self._demo_strip.setVisible(opened.demo)
-        self._tab_bar.setEnabled(True)
+        self.tab_bar.setEnabled(True)
         self._add_strip(session)
         self._pages.setCurrentWidget(self._tab_pages)
         self._show_tab()
+        self._look_for_unfinished_run(session)
         # Only once the first tab is painted: loading needs the interpreter as well.
         QTimer.singleShot(0, self, self._warm_up)
 
@@ -266,11 +274,11 @@ class MainWindow(QMainWindow):
         """The tab that is shown; None while no cache is open."""
         if self._session is None:
             return None
-        return self._session.tabs.get(TABS[self._tab_bar.currentIndex()].title)
+        return self._session.tabs.get(TABS[self.tab_bar.currentIndex()].title)
 
     def go_to(self, number: int) -> QWidget | None:
         """Show a tab, counted from 0."""
-        self._tab_bar.setCurrentIndex(number)
+        self.tab_bar.setCurrentIndex(number)
         return self.current_tab
 
     @Slot(object)
@@ -291,7 +299,7 @@ class MainWindow(QMainWindow):
     def refresh(self) -> None:
         """Have the present tab read its data anew."""
         if self._session is not None:
-            self._session.refresh(TABS[self._tab_bar.currentIndex()].title)
+            self._session.refresh(TABS[self.tab_bar.currentIndex()].title)
         if self._strip is not None:
             self._strip.refresh()
 
@@ -300,7 +308,7 @@ class MainWindow(QMainWindow):
         session = self._session
         if session is None:
             return
-        kind = TABS[self._tab_bar.currentIndex()]
+        kind = TABS[self.tab_bar.currentIndex()]
         page, is_new = session.tab(kind)
         if is_new:
             self._tab_pages.addWidget(page)
@@ -309,6 +317,8 @@ class MainWindow(QMainWindow):
                 restore(self._state.layouts[kind.title])
         self._tab_pages.setCurrentWidget(page)
         page.setFocus()
+        if self.tab_bar.currentIndex() == SECTORS:
+            self.banners.withdraw(UNFINISHED)
         session.refresh(kind.title)
 
     # --- Jobs and status ----------------------------------------------------------------------
@@ -367,6 +377,32 @@ class MainWindow(QMainWindow):
         self._strip = strip
         strip.refresh()
 
+    def _look_for_unfinished_run(self, session: CacheSession) -> None:
+        """Offer what an earlier run has left, unless the Sectors tab is there to do so itself."""
+        if self.tab_bar.currentIndex() != SECTORS:
+            session.tasks.run(session.services.sectors.resumable, self._offer_unfinished_run)
+
+    def _offer_unfinished_run(self, found: tuple[RunInfo, int] | None) -> None:
+        if found is None or self.tab_bar.currentIndex() == SECTORS:
+            return
+        run, left = found
+        text = (
+            f"A refresh of {formats.counted(run.total, 'symbol')} stopped at "
+            f"{formats.integer(run.done)} on {formats.minute(run.ended_at or run.started_at)}. "
+            f"{formats.integer(left)} are left."
+        )
+        actions = [Action("Go to Sectors", lambda: self.go_to(SECTORS))]
+        self.banners.say(Message(text, tone="info", actions=actions, topic=UNFINISHED))
+
+    @Slot()
+    def _run_started(self) -> None:
+        self.banners.withdraw(UNFINISHED)
+
+    @Slot()
+    def _run_ended(self) -> None:
+        # Does nothing while the user is looking at the window.
+        QApplication.alert(self)
+
     @Slot(object)
     def _run_refused(self, error: object) -> None:
         # The Sectors tab says so itself once it exists.
@@ -395,7 +431,7 @@ class MainWindow(QMainWindow):
     @Slot()
     def show_help(self) -> None:
         """Open the help of the present tab."""
-        title = TABS[self._tab_bar.currentIndex()].title
+        title = TABS[self.tab_bar.currentIndex()].title
         TextWindow(f"Help: {title}", help_texts.for_tab(title).strip(), self).show()
 
     # --- Closing ------------------------------------------------------------------------------
@@ -414,7 +450,7 @@ class MainWindow(QMainWindow):
             return
         progress = self._session.runs.progress
         done = progress.done if progress is not None else 0
-        box = question_box(
+        box = QuestionBox(
             self,
             "A sector refresh is under way.",
             "What it has found is stored, and it can be continued later.",
@@ -422,11 +458,11 @@ class MainWindow(QMainWindow):
             stay="Go on working",
         )
 
-        def answered() -> None:
+        def answered(result: int) -> None:
             self._question = None
-            if box.clickedButton() is box.button_that_goes_on:
-                self._stop_run(then)
             box.deleteLater()
+            if result == QuestionBox.DialogCode.Accepted:
+                self._stop_run(then)
 
         box.finished.connect(answered)
         self._question = box
@@ -464,7 +500,7 @@ class MainWindow(QMainWindow):
         place = self.normalGeometry()
         self._state.geometry = [place.x(), place.y(), place.width(), place.height()]
         self._state.maximized = self.isMaximized()
-        self._state.tab = self._tab_bar.currentIndex()
+        self._state.tab = self.tab_bar.currentIndex()
         self._state.theme = self._themes.mode
         self._state.zoom = self._themes.zoom
 
@@ -473,7 +509,7 @@ class MainWindow(QMainWindow):
         self.setGeometry(place)
         if self._state.maximized:
             self.setWindowState(Qt.WindowState.WindowMaximized)
-        self._tab_bar.setCurrentIndex(self._state.tab)
+        self.tab_bar.setCurrentIndex(self._state.tab)
 
     # --- Files dropped or chosen --------------------------------------------------------------
 
@@ -522,11 +558,16 @@ class MainWindow(QMainWindow):
             self._pages.addWidget(page)
         self._pages.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self._demo_strip = self._build_demo_strip()
+        self.menu = WindowMenu(self, self._themes, self._state)
+        self.top = TopBar([kind.title for kind in TABS], self._themes, self.menu)
+        self.top.search_wanted.connect(self.search)
+        self.tab_bar = self.top.tab_bar
+        self.tab_bar.currentChanged.connect(self._show_tab)
         middle = QWidget()
         self._column = QVBoxLayout(middle)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(0)
-        self._column.addWidget(self._build_top())
+        self._column.addWidget(self.top)
         self._column.addWidget(self._demo_strip)
         self._column.addWidget(self.banners)
         self._column.addWidget(self._pages, 1)
@@ -534,43 +575,6 @@ class MainWindow(QMainWindow):
         middle.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         middle.setFocus()
         self._busy.begin()
-
-    def _build_top(self) -> QWidget:
-        top = QWidget()
-        top.setObjectName("topBar")
-        top.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self._tab_bar = QTabBar()
-        self._tab_bar.setDrawBase(False)
-        self._tab_bar.setExpanding(False)
-        self._tab_bar.setUsesScrollButtons(False)
-        self._tab_bar.setAccessibleName("Tabs")
-        for number, kind in enumerate(TABS):
-            self._tab_bar.addTab(kind.title)
-            self._tab_bar.setTabToolTip(
-                number, formats.tooltip(f"{kind.title} (Ctrl+{number + 1})")
-            )
-        self._tab_bar.setEnabled(False)
-        self._tab_bar.currentChanged.connect(self._show_tab)
-        search = QToolButton()
-        search.setText("Search symbols   Ctrl+K")
-        search.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        search.setToolTip(formats.tooltip("Search symbols and names (Ctrl+K)"))
-        search.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        search.clicked.connect(self.search)
-        set_icon(search, "search", self._themes, "muted")
-        self._theme_button = icon_button("moon", "Dark theme", self.toggle_theme, self._themes)
-        self._menu_button = icon_button("menu", "Menu", self._open_menu, self._themes)
-        row = QHBoxLayout(top)
-        row.setContentsMargins(UNIT, 0, UNIT, 0)
-        row.setSpacing(UNIT // 2)
-        row.addWidget(self._tab_bar)
-        row.addStretch()
-        for one in (search, self._theme_button, self._menu_button):
-            row.addWidget(one)
-        top.setMinimumHeight(TOP_HEIGHT)
-        self._themes.changed.connect(self._theme_changed)
-        self._theme_changed(self._themes.theme)
-        return top
 
     def _build_demo_strip(self) -> QWidget:
         strip = QWidget()
@@ -582,86 +586,6 @@ class MainWindow(QMainWindow):
         row.addWidget(text, 1)
         strip.hide()
         return strip
-
-    @Slot()
-    def toggle_theme(self) -> None:
-        """Change between light and dark."""
-        self._themes.set_mode("light" if self._themes.theme.is_dark else "dark")
-
-    @Slot(object)
-    def _theme_changed(self, theme: Theme) -> None:
-        says = "Light theme" if theme.is_dark else "Dark theme"
-        set_icon(self._theme_button, "sun" if theme.is_dark else "moon", self._themes)
-        self._theme_button.setAccessibleName(says)
-        self._theme_button.setToolTip(formats.tooltip(says))
-
-    # --- Menu and keys ------------------------------------------------------------------------
-
-    def _add_actions(self) -> None:
-        self._menu = QMenu(self)
-        add = self._add_action
-        add("&Open cache…", self.choose_cache, "Ctrl+O")
-        add("&New cache…", self.choose_new_cache, "Ctrl+N")
-        self._recent = self._menu.addMenu("&Recent")
-        self._menu.addSeparator()
-        add("&Import symbols…", self.choose_symbols_file, "Ctrl+I")
-        add("&Refresh", self.refresh, "F5", "Ctrl+R")
-        add("&Jobs", self.toggle_jobs, "Ctrl+J")
-        self._menu.addSeparator()
-        themes = self._menu.addMenu("&Theme")
-        self._theme_actions = {mode: themes.addAction(mode.capitalize()) for mode in MODES}
-        for mode, action in self._theme_actions.items():
-            action.setCheckable(True)
-            action.triggered.connect(lambda _=False, mode=mode: self._themes.set_mode(mode))
-        zoom = self._menu.addMenu("&Zoom")
-        add("&Larger", lambda: self._themes.step_zoom(1), "Ctrl++", "Ctrl+=", menu=zoom)
-        add("&Smaller", lambda: self._themes.step_zoom(-1), "Ctrl+-", menu=zoom)
-        add("&As the system", lambda: self._themes.set_zoom(100), "Ctrl+0", menu=zoom)
-        self._menu.addSeparator()
-        add("&Help on this tab", self.show_help, "F1")
-        add("&Diagnostics", self.show_diagnostics)
-        add("Try the d&emonstration", self.open_demo)
-        self._menu.addSeparator()
-        add("&Quit", self.close, "Ctrl+Q", "Ctrl+W")
-        self._menu.aboutToShow.connect(self._fill_menu)
-        for number in range(len(TABS)):
-            self._key(f"Ctrl+{number + 1}", lambda number=number: self.go_to(number))  # type: ignore[misc]
-        self._key("Ctrl+K", self.search)
-
-    def _add_action(
-        self,
-        text: str,
-        run: Callable[[], object],
-        *keys: str,
-        menu: QMenu | None = None,
-    ) -> None:
-        action = (menu or self._menu).addAction(text)
-        action.setShortcuts([QKeySequence(key) for key in keys])
-        action.triggered.connect(lambda: run())
-        self.addAction(action)
-
-    def _key(self, keys: str, run: Callable[[], object]) -> None:
-        action = QAction(self)
-        action.setShortcut(QKeySequence(keys))
-        action.triggered.connect(lambda: run())
-        self.addAction(action)
-
-    @Slot()
-    def _fill_menu(self) -> None:
-        for mode, action in self._theme_actions.items():
-            action.setChecked(mode == self._themes.mode)
-        self._recent.clear()
-        for path in self._state.recent:
-            action = self._recent.addAction(formats.mnemonic(home_as_tilde(path)))
-            action.triggered.connect(
-                lambda _=False, path=path: self.open(CacheChoice(Path(path), must_exist=True))
-            )
-        self._recent.setEnabled(bool(self._state.recent))
-
-    def _open_menu(self) -> None:
-        corner = self._menu_button.mapToGlobal(self._menu_button.rect().bottomRight())
-        corner.setX(corner.x() - self._menu.sizeHint().width())
-        self._menu.popup(corner)
 
 
 class ErrorPage(QWidget):

@@ -16,7 +16,6 @@ from PySide6.QtWidgets import (
     QDialog,
     QFrame,
     QHBoxLayout,
-    QMessageBox,
     QPlainTextEdit,
     QSizePolicy,
     QVBoxLayout,
@@ -25,7 +24,7 @@ from PySide6.QtWidgets import (
 
 from core.errors import CacheError
 from gui import formats
-from gui.widgets import UNIT, IconLabel, button, icon_button, label, link
+from gui.widgets import MARGIN, UNIT, IconLabel, button, icon_button, label, link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -211,37 +210,34 @@ class TextWindow(QDialog):
         QGuiApplication.clipboard().setText(self.field.toPlainText())
 
 
-def ask(parent: QWidget, question: str, explanation: str, *, go_on: str, stay: str) -> bool:
-    """Put a question whose answer may lose something; True for `go_on`, False for anything else."""
-    box = question_box(parent, question, explanation, go_on=go_on, stay=stay)
-    box.exec()
-    return box.clickedButton() is box.button_that_goes_on
+class QuestionBox(QDialog):
+    """A question with verbs on its two buttons; the one that changes nothing is the default.
 
+    Not a QMessageBox: when the theme changes under an open one, Qt lays its buttons out anew and
+    the default moves to the other.
+    """
 
-class QuestionBox(QMessageBox):
-    """A question with verbs on its two buttons."""
+    WIDTH = 440
 
-    def __init__(self, parent: QWidget) -> None:
+    def __init__(
+        self, parent: QWidget, question: str, explanation: str, *, go_on: str, stay: str
+    ) -> None:
         super().__init__(parent)
-        self.setTextFormat(Qt.TextFormat.PlainText)
-        self.button_that_goes_on: QWidget | None = None
-
-
-def question_box(
-    parent: QWidget, question: str, explanation: str, *, go_on: str, stay: str
-) -> QuestionBox:
-    """The box that `ask` shows; the button that changes nothing is the default and Esc."""
-    box = QuestionBox(parent)
-    box.setIcon(QMessageBox.Icon.NoIcon)
-    box.setWindowTitle("Stockyard")
-    box.setText(question)
-    box.setInformativeText(explanation)
-    stays = box.addButton(formats.mnemonic(stay), QMessageBox.ButtonRole.RejectRole)
-    box.button_that_goes_on = box.addButton(
-        formats.mnemonic(go_on), QMessageBox.ButtonRole.AcceptRole
-    )
-    box.setDefaultButton(stays)
-    box.setEscapeButton(stays)
-    # The focus, not the default, decides what Enter does: the platform may put the other first.
-    stays.setFocus()
-    return box
+        self.setWindowTitle("Stockyard")
+        self.setFixedWidth(self.WIDTH)
+        self.going_on = button(go_on, self.accept)
+        self.staying = button(stay, self.reject, primary=True)
+        self.staying.setDefault(True)
+        row = QHBoxLayout()
+        row.setSpacing(UNIT)
+        row.addStretch()
+        row.addWidget(self.going_on)
+        row.addWidget(self.staying)
+        rows = QVBoxLayout(self)
+        rows.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
+        rows.setSpacing(UNIT)
+        rows.addWidget(label(question, kind="heading", wrap=True))
+        rows.addWidget(label(explanation, wrap=True))
+        rows.addSpacing(UNIT)
+        rows.addLayout(row)
+        self.staying.setFocus()

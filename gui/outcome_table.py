@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     AnyIndex = QModelIndex | QPersistentModelIndex
 
 MOST_ROWS = 2_000
+CELL_ROOM = 28
 NO_INDEX = QModelIndex()
 
 
@@ -42,8 +43,8 @@ COLUMNS = (
     ),
     Column("detail", "Detail", sortable=False, max_width=1_000),
 )
-WIDTHS = (80, 96, 120, 120)
-"""Set once, so that they are never fitted; the last one takes what room is left."""
+SAMPLES = ("00:00:00", "XXXXX.XX", "not found XXX")
+"""As wide as the columns get, icon included; the last one takes what room is left."""
 
 
 class OutcomeModel(TableModel):
@@ -112,12 +113,17 @@ class OutcomeTable(TableView):
     def __init__(self, themes: ThemeManager, name: str) -> None:
         self.outcomes = OutcomeModel()
         super().__init__(self.outcomes, name=name)
-        for column, width in enumerate(WIDTHS):
-            self.setColumnWidth(column, width)
         self.horizontalHeader().setStretchLastSection(True)
         self.horizontalHeader().setSortIndicatorShown(False)
         themes.changed.connect(self._recolour)
         self.set_theme(themes.theme)
+
+    @Slot()
+    def fit_columns(self) -> None:
+        """The usual widths: rows come and go too fast for their texts to decide."""
+        for column, sample in enumerate(SAMPLES):
+            width = self.fontMetrics().horizontalAdvance(sample)
+            self.setColumnWidth(column, width + CELL_ROOM)
 
     def add(self, oldest_first: Sequence[Outcome]) -> None:
         """Put outcomes on top."""

@@ -181,6 +181,7 @@ class StatusStrip(QWidget):
         self._runs.started.connect(self.refresh)
         self._runs.progressed.connect(self._show_jobs)
         self._runs.ended.connect(self._ended)
+        self._runs.waiting_changed.connect(self._show_jobs)
 
     def _could_not_read(self, error: BaseException) -> None:
         self._reading = False
@@ -232,6 +233,9 @@ class StatusStrip(QWidget):
         progress = self._runs.progress
         if self._runs.is_active and progress is not None and not progress.state.is_over:
             self.jobs.set_text(jobs_text(progress), "Show the jobs (Ctrl+J)")
+        elif self._runs.continues_at is not None:
+            until = formats.minute(round(self._runs.continues_at))[-5:]
+            self.jobs.set_text(f"1 job waits until {until}", "Show the jobs (Ctrl+J)")
         else:
             self.jobs.set_text("No jobs", "Show the jobs of late (Ctrl+J)")
 

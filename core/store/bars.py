@@ -6,9 +6,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from core.model import AssetClass, SeriesInfo, SourceTotals
+from core.store import direct
 from core.store.schema import FLAG_PROVISIONAL, bars, coverage, series
 
 if TYPE_CHECKING:
@@ -38,19 +38,23 @@ def ensure_series(
     adjustment: str,
 ) -> int:
     """The id of the series, made when it is new."""
-    key = {
-        "symbol": symbol,
-        "asset_class": asset_class,
-        "interval": interval,
-        "source": source,
-        "adjustment": adjustment,
-    }
-    found = connection.execute(select(series.c.id).filter_by(**key)).scalar()
-    if found is not None:
-        return int(found)
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    connection.execute(dialect.insert(series).values(**key).on_conflict_do_nothing())
-    return int(connection.execute(select(series.c.id).filter_by(**key)).scalar_one())
+    key = (symbol, asset_class, interval, source, adjustment)
+    found = direct.rows(connection, _FIND, key)
+    if not found:
+        direct.run(
+            connection,
+            "INSERT INTO series(symbol,asset_class,interval,source,adjustment,bars,provisional) "
+            "VALUES (?,?,?,?,?,0,0) ON CONFLICT DO NOTHING",
+            key,
+        )
+        found = direct.rows(connection, _FIND, key)
+    return int(found[0][0])
+
+
+_FIND = (
+    "SELECT id FROM series "
+    "WHERE symbol=? AND asset_class=? AND interval=? AND source=? AND adjustment=?"
+)
 
 
 def write(
@@ -68,17 +72,13 @@ def upsert(connection: Connection, series_id: int, rows: Sequence[BarRow]) -> No
 
         postgres.upsert_bars(connection, [(series_id, *row) for row in rows])
         return
-    cursor = connection.connection.cursor()
-    try:
-        for start in range(0, len(rows), ROWS_A_STATEMENT):
-            part = rows[start : start + ROWS_A_STATEMENT]
-            parameters: list[Any] = []
-            for row in part:
-                parameters.append(series_id)
-                parameters.extend(row)
-            cursor.execute(_upsert(len(part)), parameters)
-    finally:
-        cursor.close()
+    for start in range(0, len(rows), ROWS_A_STATEMENT):
+        part = rows[start : start + ROWS_A_STATEMENT]
+        parameters: list[Any] = []
+        for row in part:
+            parameters.append(series_id)
+            parameters.extend(row)
+        direct.run(connection, _upsert(len(part)), parameters)
 
 
 @lru_cache(maxsize=ROWS_A_STATEMENT + 1)
@@ -122,17 +122,9 @@ def read(
     connection: Connection, series_id: int, start_ts: int | None = None, end_ts: int | None = None
 ) -> list[Any]:
     """The series' rows (a BarRow each) in time order, all or those in `[start_ts, end_ts)`."""
-    statement, parameters = _READ, [series_id]
-    if start_ts is not None and end_ts is not None:
-        statement, parameters = _READ_WINDOW, [series_id, start_ts, end_ts]
-    if connection.dialect.paramstyle != "qmark":
-        statement = statement.replace("?", "%s")
-    cursor = connection.connection.cursor()
-    try:
-        cursor.execute(statement, parameters)
-        return list(cursor.fetchall())
-    finally:
-        cursor.close()
+    if start_ts is None or end_ts is None:
+        return direct.rows(connection, _READ, (series_id,))
+    return direct.rows(connection, _READ_WINDOW, (series_id, start_ts, end_ts))
 
 
 _READ = (
@@ -229,21 +221,34 @@ def find_series(
     adjustment: str,
 ) -> int | None:
     """The id of the series, None when it was never written."""
-    found = connection.execute(
-        select(series.c.id).filter_by(
-            symbol=symbol,
-            asset_class=asset_class,
-            interval=interval,
-            source=source,
-            adjustment=adjustment,
-        )
-    ).scalar()
-    return None if found is None else int(found)
+    found = direct.rows(connection, _FIND, (symbol, asset_class, interval, source, adjustment))
+    return int(found[0][0]) if found else None
 
 
 def get(connection: Connection, series_id: int) -> SeriesInfo:
     """The series with its maintained totals."""
-    return _info(connection.execute(select(series).where(series.c.id == series_id)).one())
+    found = direct.rows(connection, _GET, (series_id,))[0]
+    return SeriesInfo(found[0], found[1], AssetClass(found[2]), *found[3:])
+
+
+_GET = (
+    "SELECT id,symbol,asset_class,interval,source,adjustment,bars,provisional,first_ts,last_ts,"
+    "fetched_at FROM series WHERE id=?"
+)
+
+
+def candidates(
+    connection: Connection, symbol: str, asset_class: AssetClass, interval: str
+) -> list[SeriesInfo]:
+    """The series with bars that could answer for the symbol at the interval."""
+    found = direct.rows(connection, _CANDIDATES, (symbol, asset_class, interval))
+    return [SeriesInfo(one[0], one[1], AssetClass(one[2]), *one[3:]) for one in found]
+
+
+_CANDIDATES = (
+    "SELECT id,symbol,asset_class,interval,source,adjustment,bars,provisional,first_ts,last_ts,"
+    "fetched_at FROM series WHERE symbol=? AND asset_class=? AND interval=? AND bars>0"
+)
 
 
 def all_series_of(connection: Connection, symbol: str) -> list[SeriesInfo]:
@@ -264,16 +269,11 @@ def extend(
     """Bring the totals up to date after bars were added where there were none."""
     first = min(ends[0], info.first_ts) if info.bars else ends[0]
     last = max(ends[1], info.last_ts) if info.bars else ends[1]
-    connection.execute(
-        update(series)
-        .where(series.c.id == info.id)
-        .values(
-            bars=info.bars + number,
-            provisional=info.provisional + provisional,
-            first_ts=first,
-            last_ts=last,
-            fetched_at=fetched_at,
-        )
+    direct.run(
+        connection,
+        "UPDATE series SET bars=bars+?,provisional=provisional+?,first_ts=?,last_ts=?,fetched_at=? "
+        "WHERE id=?",
+        (number, provisional, first, last, fetched_at, info.id),
     )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, insert, select
 
 from core.spans import Span, without
+from core.store import direct
 from core.store.schema import coverage
 
 if TYPE_CHECKING:
@@ -133,16 +134,11 @@ def _row(series_id: int, one: Answered) -> dict[str, object]:
     }
 
 
-def lives(connection: Connection, series_id: int) -> list[Answered]:
-    """The spans of the series whose bars have an end of life."""
-    rows = connection.execute(
-        select(
-            coverage.c.start_ts,
-            coverage.c.end_ts,
-            coverage.c.answer,
-            coverage.c.asked_at,
-            coverage.c.recheck_at,
-            coverage.c.expires_at,
-        ).where(coverage.c.series_id == series_id, coverage.c.expires_at.is_not(None))
+def ended(connection: Connection, series_id: int, now: float) -> list[Span]:
+    """The spans of the series whose bars have outlived their time to live."""
+    found = direct.rows(
+        connection,
+        "SELECT start_ts,end_ts FROM coverage WHERE series_id=? AND expires_at<=?",
+        (series_id, int(now)),
     )
-    return [Answered(Span(row[0], row[1]), *row[2:]) for row in rows]
+    return [Span(*row) for row in found]

@@ -10,6 +10,7 @@ from sqlalchemy import delete, insert, select
 from core.errors import BadInput
 from core.spans import Span
 from core.store import bars as stored_bars
+from core.store import direct
 from core.store.schema import bars, series, undo_rows, write_batches
 
 if TYPE_CHECKING:
@@ -50,21 +51,16 @@ def record(
 ) -> int:
     """Remember a write. `old_rows` are the bars as they were, `new_stamps` those that were not
     there; with `old_rows` None, nothing was there between the span's ends."""
-    result = connection.execute(
-        insert(write_batches).values(
-            series_id=series_id,
-            at=now,
-            label=label,
-            first_ts=span[0],
-            last_ts=span[1],
-            written=written,
-            all_new=int(old_rows is None),
-            fetched_before=fetched_before,
-        )
+    values = (series_id, now, label, *span, written, int(old_rows is None), fetched_before)
+    batch_id = int(
+        direct.rows(
+            connection,
+            "INSERT INTO write_batches"
+            "(series_id,at,label,first_ts,last_ts,written,all_new,fetched_before) "
+            "VALUES (?,?,?,?,?,?,?,?) RETURNING id",
+            values,
+        )[0][0]
     )
-    key = result.inserted_primary_key
-    assert key is not None  # noqa: S101 - an INSERT of one row always has one
-    batch_id = int(key[0])
     names = ("ts", "open", "high", "low", "close", "volume", "vwap", "transactions", "flags")
     rows: list[dict[str, Any]] = [
         {"batch_id": batch_id, **dict(zip(names, row, strict=True))} for row in old_rows or ()
