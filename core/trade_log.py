@@ -305,11 +305,11 @@ class TradeLog:
             raise BadInput(
                 f"by: {by[:40]!r} is no grouping. Known: {', '.join((*GROUPS, *PERIODS))}."
             )
-        rows, _, _ = self._closed(symbol, strategy, currency)
+        rows, _, _ = self._closed(symbol, strategy, currency, GROUPS.get(by, "side"))
         return _breakdown(rows, by)
 
     def _closed(
-        self, symbol: str | None, strategy: str | None, currency: str | None
+        self, symbol: str | None, strategy: str | None, currency: str | None, group: str = "side"
     ) -> tuple[Sequence[Any], Sequence[Any], str | None]:
         """The closed trades that match, the counts by currency, and the currency of the former."""
         wanted = Filter(
@@ -325,7 +325,7 @@ class TradeLog:
                     f"currency: these trades are in {' and '.join(found)}, which cannot be added "
                     f"up. Ask for one of them, like currency={found[0]!r}."
                 )
-            rows = stored.closed(connection, wanted)
+            rows = stored.closed(connection, wanted, group)
         return rows, counts, found[0] if found else wanted.currency
 
 
@@ -784,29 +784,23 @@ def _noted(notes: Sequence[str | None], name: str) -> list[Any]:
 
 
 def _arrays(rows: Sequence[Any]) -> tuple[Any, Any, Any, Any]:
-    """Net P&L, entry, exit and initial risk of the closed trades."""
+    """Net P&L, entry, exit and initial risk (NaN where unknown) of the closed trades."""
     import numpy as np
 
-    values = list(zip(*rows, strict=True)) or [()] * len(stored.CLOSED)
-    column = {
-        name: np.array(value, dtype=np.float64)
-        for name, value in zip(stored.CLOSED, values, strict=True)
-        if name in ("net_pnl", "entry_price", "initial_stop_loss", "quantity", "multiplier")
-    }
-    distance = np.abs(column["entry_price"] - column["initial_stop_loss"])
-    times = [
-        np.array(values[stored.CLOSED.index(name)], dtype=np.int64)
-        for name in ("entry_at", "exit_at")
-    ]
-    risk = distance * column["quantity"] * column["multiplier"]
-    return column["net_pnl"], times[0], times[1], risk
+    entry, leave, net, risk, _ = list(zip(*rows, strict=True)) or [()] * 5
+    return (
+        np.array(net, dtype=np.float64),
+        np.array(entry, dtype=np.int64),
+        np.array(leave, dtype=np.int64),
+        np.array(risk, dtype=np.float64),
+    )
 
 
 def _breakdown(rows: Sequence[Any], by: str) -> pd.DataFrame:
     import pandas as pd
 
     if by in GROUPS:
-        keys = [getattr(row, GROUPS[by]) for row in rows]
+        keys = [row[-1] for row in rows]
     else:
         keys = [_new_york(row.exit_at).strftime(PERIODS[by]) for row in rows]
     groups = by_group(keys, *_arrays(rows))

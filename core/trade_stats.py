@@ -192,7 +192,7 @@ def outcomes(net: NDArray[np.float64], tolerance: float = 0.0) -> NDArray[np.int
 
 def total(values: NDArray[np.float64]) -> float:
     """Σ values, to eight decimals. The exact sum is rounded once, so order does not matter."""
-    return round(math.fsum(values.tolist()), MONEY_DECIMALS)
+    return round(math.fsum(values.tolist()), MONEY_DECIMALS) + 0.0
 
 
 def mean(values: NDArray[np.float64]) -> float | None:
@@ -218,7 +218,8 @@ def wilson_interval(wins: int, trades: int, z: float = Z_95) -> tuple[float, flo
     p, z2 = wins / trades, z * z / trades
     centre = (p + z2 / 2) / (1 + z2)
     half = z * math.sqrt(p * (1 - p) / trades + z2 / (4 * trades)) / (1 + z2)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # At 0 and at N wins rounding would leave the rate itself just outside.
+    return min(p, max(0.0, centre - half)), max(p, min(1.0, centre + half))
 
 
 def payoff_ratio(net: NDArray[np.float64], tolerance: float = 0.0) -> float | None:

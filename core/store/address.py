@@ -26,7 +26,8 @@ _SHOWN = (
 
 # A server that cannot be reached, and a connection whose other end has silently gone, must be
 # noticed within seconds; the operating system's own limits are minutes to hours.
-_PATIENCE = {
+_DEFAULTS = {
+    "fallback_application_name": "stockyard",
     "connect_timeout": "10",
     "tcp_user_timeout": "15000",
     "keepalives_idle": "15",
@@ -42,9 +43,9 @@ def is_url(location: object) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a PostgreSQL cache is. `parameters` are the driver's and may hold a password."""
+    """Where a PostgreSQL cache is. `conninfo` is for the driver alone: it may hold a password."""
 
-    parameters: Mapping[str, str] = field(repr=False)
+    conninfo: str = field(repr=False)
     location: str
     name: str
     schema: str
@@ -58,10 +59,10 @@ class Address:
         not end up with two.
         """
         from psycopg import ProgrammingError
-        from psycopg.conninfo import conninfo_to_dict
+        from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
         try:
-            given = conninfo_to_dict(_SCHEME.sub("postgresql://", url, count=1))
+            given = conninfo_to_dict(_strict(url))
         except (ProgrammingError, ValueError):
             # The driver quotes what it stumbles over, and that may be the password.
             raise StoreUnavailable(
@@ -71,11 +72,20 @@ class Address:
         parameters = {name: str(value) for name, value in given.items() if value is not None}
         schema = _schema(parameters.get("options", ""))
         return cls(
-            parameters={"fallback_application_name": "stockyard", **_PATIENCE, **parameters},
+            conninfo=make_conninfo(**{**_DEFAULTS, **parameters, "client_encoding": "UTF8"}),
             location=_location(parameters, schema),
             name=_name(parameters),
             schema=schema,
         )
+
+
+def _strict(url: str) -> str:
+    """The URL as the driver wants it: it knows two schemes, and no bare `=` within a value, though
+    everybody writes `?options=-csearch_path=name`."""
+    base, mark, query = _SCHEME.sub("postgresql://", url, count=1).partition("?")
+    pairs = (pair.partition("=") for pair in query.split("&"))
+    values = (name + equals + value.replace("=", "%3D") for name, equals, value in pairs)
+    return base + mark + "&".join(values)
 
 
 def _schema(options: str) -> str:
@@ -106,7 +116,7 @@ def _location(parameters: Mapping[str, str], schema: str) -> str:
     if schema != DEFAULT_SCHEMA:
         shown["options"] = f"-csearch_path={_as_option(schema)}"
     where = (f"{quote(user, safe='')}@" if user else "") + host + (f":{port}" if port else "")
-    query = urlencode({name: value for name, value in shown.items() if value}, quote_via=quote)
+    query = urlencode({name: value for name, value in shown.items() if value}, quote_via=quote, safe="/")
     database = quote(parameters.get("dbname", ""), safe="")
     return f"postgresql://{where}/{database}" + (f"?{query}" if query else "")
 

@@ -1,4 +1,4 @@
-"""Whether a file may be opened as a cache, decided before anything in it is run or changed."""
+"""Whether something may be opened as a cache, decided before anything in it is run or changed."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from core.errors import NewerSchema, NotACache, StoreUnavailable
+from core.errors import DamagedStore, NewerSchema, NotACache, StoreUnavailable
 from core.store import sqlite
 from core.store.schema import APPLICATION_ID, SCHEMA_VERSION, metadata
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from sqlalchemy import Connection
 
 HEADER = b"SQLite format 3\x00"
 
@@ -91,13 +94,17 @@ def _look_inside(path: Path, *, writable: bool, folder_writable: bool) -> int:
         raise NotACache(
             f"{path.name} is another program's database, not a Stockyard cache. It was not touched."
         )
-    if version > SCHEMA_VERSION:
-        raise NewerSchema(
-            f"{path.name} was made by a newer Stockyard (format {version}; this one knows "
-            f"{SCHEMA_VERSION}). It was not touched. Open it with the newer version."
-        )
+    _refuse_newer(path.name, version)
     _refuse_foreign_objects(path, objects)
     return version
+
+
+def _refuse_newer(subject: str, version: int) -> None:
+    if version > SCHEMA_VERSION:
+        raise NewerSchema(
+            f"{subject} was made by a newer Stockyard (format {version}; this one knows "
+            f"{SCHEMA_VERSION}). It was not touched. Open it with the newer version."
+        )
 
 
 def _refuse_foreign_objects(path: Path, objects: list[tuple[str, str, str, str]]) -> None:
@@ -109,3 +116,104 @@ def _refuse_foreign_objects(path: Path, objects: list[tuple[str, str, str, str]]
                 f"{path.name} holds a {kind} called {name[:60]!r} that no Stockyard cache has. "
                 "It was not opened, because it could change your data unseen."
             )
+
+
+STAMP = "stockyard_schema"
+"""The table that says whose a PostgreSQL schema is and in which version."""
+
+_SCHEMA = """
+SELECT has_schema_privilege(n.oid, 'USAGE') FROM pg_namespace n WHERE n.nspname = %s
+"""
+_WRITABLE = """
+SELECT NOT pg_is_in_recovery() AND NOT current_setting('default_transaction_read_only')::bool
+"""
+# What belongs to an extension is left out: some put a view or two into `public`.
+_OBJECTS = """
+SELECT c.relname, c.relkind IN ('r', 'p') AND NOT EXISTS (
+           SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal
+       ) AND NOT EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid),
+       has_table_privilege(c.oid, 'SELECT'),
+       has_table_privilege(c.oid, 'INSERT') AND has_table_privilege(c.oid, 'UPDATE')
+           AND has_table_privilege(c.oid, 'DELETE')
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT EXISTS (
+    SELECT FROM pg_depend d
+    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+ORDER BY c.relname
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaState:
+    """What was found in a schema. `schema_version` is 0 for one that is empty or still to be
+    made."""
+
+    writable: bool
+    schema_version: int
+
+
+def inspect_schema(connection: Connection, *, schema: str, name: str) -> SchemaState:
+    """The state of a PostgreSQL schema; raises NotACache, NewerSchema, DamagedStore or
+    StoreUnavailable. `name` is what sentences call the database."""
+    subject = name[0].upper() + name[1:]
+    usable = connection.exec_driver_sql(_SCHEMA, (schema,)).scalar()
+    writable = bool(connection.exec_driver_sql(_WRITABLE).scalar())
+    objects = connection.exec_driver_sql(_OBJECTS, (schema,)).fetchall()
+    names = {row[0] for row in objects}
+    if STAMP not in names:
+        if names:
+            raise NotACache(
+                f"The schema {schema} of {name} holds another program's tables (one is called "
+                f"{min(names)[:60]!r}). It was not touched. Give Stockyard a schema of its own: "
+                "end the URL with ?options=-csearch_path=stockyard"
+            )
+        if usable is False:
+            raise _no_right(schema, name)
+        return SchemaState(writable=writable, schema_version=0)
+    if usable is False or not all(row[2] for row in objects):
+        raise _no_right(schema, name)
+    version = _stamped_version(connection, schema, subject)
+    _refuse_strange_schema(subject, schema, objects, version)
+    return SchemaState(writable=writable and all(row[3] for row in objects), schema_version=version)
+
+
+def _no_right(schema: str, name: str) -> StoreUnavailable:
+    return StoreUnavailable(
+        f"Your role may not even read the schema {schema} of {name}. "
+        "Ask its owner for the right to use it and to select from its tables."
+    )
+
+
+def _stamped_version(connection: Connection, schema: str, subject: str) -> int:
+    rows = connection.exec_driver_sql(f"SELECT application, version FROM {STAMP}").fetchall()  # noqa: S608
+    if [row[0] for row in rows] != [APPLICATION_ID]:
+        raise NotACache(
+            f"{subject} holds another program's tables in its schema {schema}, not a Stockyard "
+            "cache. It was not touched."
+        )
+    version = int(rows[0][1])
+    _refuse_newer(subject, version)
+    return version
+
+
+def _refuse_strange_schema(
+    subject: str, schema: str, objects: Sequence[Sequence[object]], version: int
+) -> None:
+    for name, is_plain, *_ in objects:
+        if name != STAMP and name not in metadata.tables:
+            raise NotACache(
+                f"{subject} holds something called {str(name)[:60]!r} in its schema {schema} that "
+                "no Stockyard cache has. It was not opened. Give Stockyard a schema of its own, or "
+                "move the stranger to another one."
+            )
+        if not is_plain:
+            raise NotACache(
+                f"{subject} holds a trigger or a rule on {name!r} that no Stockyard cache has. "
+                "It was not opened, because it could change your data unseen."
+            )
+    missing = sorted(set(metadata.tables) - {row[0] for row in objects})
+    if missing and version == SCHEMA_VERSION:
+        raise DamagedStore(
+            f"{subject} lacks the table {missing[0]!r} of a Stockyard cache, so it is damaged. "
+            "Nothing was changed. Restore a copy of it."
+        )

@@ -373,3 +373,23 @@ def count_in(connection: Connection, spans: Iterable[tuple[int, Span]]) -> int:
             )
         ).scalar_one()
     return number
+
+
+def cross_section(
+    connection: Connection,
+    ts: int,
+    asset_class: AssetClass,
+    interval: str,
+    source: str,
+    adjustment: str,
+) -> list[Any]:
+    """symbol, open, high, low, close, volume of every series' bar at `ts`, in symbol order."""
+    # CROSS JOIN keeps SQLite from scanning all bars: it then looks up one bar per series.
+    join = "CROSS JOIN bars b" if connection.dialect.name == "sqlite" else ", bars b"
+    return direct.rows(
+        connection,
+        f"SELECT s.symbol,b.open,b.high,b.low,b.close,b.volume FROM series s {join} "  # noqa: S608
+        "WHERE b.series_id=s.id AND b.ts=? AND s.asset_class=? AND s.interval=? AND s.source=? "
+        "AND s.adjustment=? ORDER BY s.symbol",
+        (ts, asset_class, interval, source, adjustment),
+    )

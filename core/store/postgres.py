@@ -28,7 +28,7 @@ from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.schema import CreateSchema
 
 from core.errors import Cancelled, StoreError
-from core.store import postgres_errors
+from core.store import admission, postgres_errors
 from core.store.address import Address
 from core.store.backend import Sizes
 from core.store.postgres_bars import upsert_bars
@@ -58,12 +58,12 @@ TRANSACTION = "stockyard_transaction"
 """Where a connection's `info` keeps the server's number of the write under way."""
 
 stamp = Table(
-    "stockyard_schema",
+    admission.STAMP,
     MetaData(),
     Column("application", Integer, primary_key=True, autoincrement=False),
     Column("version", Integer, nullable=False),
 )
-"""What tells our schema from any other program's."""
+"""One row: whose the schema is, and in which version."""
 
 
 class Database:
@@ -81,6 +81,20 @@ class Database:
         self.read_only = False
         self._patience_ms = max(1, round(patience_s * 1000))
         self.engine = _make_engine(address, lock_timeout_ms=self._patience_ms)
+
+    def admit(self) -> int:
+        """Connect and look; the version of the schema found, 0 when it is still to be made.
+
+        Raises NotACache, NewerSchema, DamagedStore, StoreUnavailable.
+        """
+        with self.plain_errors(), self.engine.connect() as connection:
+            self.begin_read(connection)
+            try:
+                state = admission.inspect_schema(connection, schema=self.schema, name=self.name)
+            finally:
+                self.roll_back(connection)
+        self.read_only = not state.writable
+        return state.schema_version
 
     @contextmanager
     def plain_errors(self) -> Iterator[None]:
@@ -182,7 +196,7 @@ class Database:
                 _send(connection, "ROLLBACK")
 
     def version(self, connection: Connection) -> int:
-        there = connection.exec_driver_sql("SELECT to_regclass('stockyard_schema')").scalar()
+        there = connection.exec_driver_sql("SELECT to_regclass(%s)", (stamp.name,)).scalar()
         if there is None:
             return 0
         ours = select(stamp.c.version).where(stamp.c.application == APPLICATION_ID)
@@ -242,7 +256,7 @@ def _make_engine(address: Address, *, lock_timeout_ms: int) -> Engine:
 
     def connect() -> psycopg.Connection[Any]:
         try:
-            connection = psycopg.connect(**address.parameters, autocommit=True)
+            connection = psycopg.connect(address.conninfo, autocommit=True)
         except psycopg.Error as error:
             raise postgres_errors.refused(error, address.name) from error
         connection.adapters.register_dumper(str, _Text)

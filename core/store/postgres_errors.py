@@ -20,21 +20,22 @@ from core.errors import (
 
 _LOCKED = "Another program holds what was needed of {name}. Nothing was changed. Try again soon."
 
+_FULL = (
+    "The server has no space left for {name}. What was saved before is safe. "
+    "Free some space there, then go on."
+)
+_NO_RIGHT = (
+    "Your role has no right to do this in {name}: {words}. "
+    "Ask the owner of the database to grant it."
+)
+
 _KINDS: dict[str, tuple[type[StoreError], str]] = {
-    "53100": (
-        StoreFull,
-        "The server has no space left for {name}. What was saved before is safe. "
-        "Free some space there, then go on.",
-    ),
+    "53100": (StoreFull, _FULL),
     "55P03": (StoreLocked, _LOCKED),
     "40P01": (StoreLocked, _LOCKED),
     "40001": (StoreLocked, _LOCKED),
     "25006": (StoreReadOnly, "Nothing can be written to {name}: the server only lets it be read."),
-    "42501": (
-        StoreReadOnly,
-        "Your role has no right to do this in {name}: {words}. "
-        "Ask the owner of the database to grant it.",
-    ),
+    "42501": (StoreReadOnly, _NO_RIGHT),
     "XX001": (DamagedStore, "The server calls {name} damaged: {words}. Restore a backup there."),
     "XX002": (DamagedStore, "The server calls {name} damaged: {words}. Let it reindex the table."),
     "57014": (StoreUnavailable, "The server stopped what was asked of {name}: {words}."),

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -26,14 +27,22 @@ from core.errors import (
     StoreReadOnly,
     StoreUnavailable,
 )
+from core.store.backend import Sizes
+from core.store.schema import APPLICATION_ID, metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from sqlalchemy import Connection, Engine
 
+    from core.runs import RunControl
+
 BUSY_TIMEOUT_MS = 1_000
-"""Short, because SQLite's own wait cannot be cancelled; Store.write goes on waiting by itself."""
+"""Short, because nobody can cancel SQLite's own wait."""
+
+WRITE_WAIT_MS = 300
+"""Shorter still: Store.write goes on waiting by itself, and a cancelled wait ends so soon."""
 
 AUTOCHECKPOINT_PAGES = 4_000
 LENGTH_LIMIT = 50_000_000
@@ -102,15 +111,94 @@ def _configure(connection: sqlite3.Connection, *, read_only: bool) -> None:
         connection.execute(f"PRAGMA wal_autocheckpoint={AUTOCHECKPOINT_PAGES}")
 
 
-def try_begin(connection: Connection) -> bool:
-    """Take the write lock; False when another program holds it."""
+class CacheFile:
+    """A cache in an SQLite file, as the Store's Backend."""
+
+    remedy = "Make the file and its folder writable, then open it again."
+
+    def __init__(self, path: Path, *, read_only: bool, folder_writable: bool) -> None:
+        self.path = path
+        self.location = str(path)
+        self.name = path.name
+        self.read_only = read_only
+        self.engine = make_engine(path, read_only=read_only, folder_writable=folder_writable)
+
+    def plain_errors(self) -> AbstractContextManager[None]:
+        return plain_errors(self.path)
+
+    def begin_read(self, connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN DEFERRED")
+
+    def try_begin_write(self, connection: Connection) -> bool:
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - what make_engine connects
+        driver.execute(f"PRAGMA busy_timeout={WRITE_WAIT_MS}")
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        except DBAPIError as error:
+            if _code(error.orig) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                return False
+            raise
+        finally:
+            driver.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        return True
+
+    def interruptible(
+        self, connection: Connection, control: RunControl
+    ) -> AbstractContextManager[None]:
+        """Nothing to interrupt: after BEGIN IMMEDIATE no statement waits for anybody."""
+        return nullcontext()
+
+    def commit(self, connection: Connection) -> None:
+        connection.exec_driver_sql("COMMIT")
+
+    def roll_back(self, connection: Connection) -> None:
+        driver = connection.connection.driver_connection
+        # After some failures, a full disk among them, SQLite has already rolled back itself.
+        if isinstance(driver, sqlite3.Connection) and driver.in_transaction:
+            with suppress(DBAPIError):
+                connection.exec_driver_sql("ROLLBACK")
+
+    def version(self, connection: Connection) -> int:
+        return int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
+
+    def create_tables(self, connection: Connection) -> None:
+        metadata.create_all(connection, checkfirst=False)
+
+    def set_version(self, connection: Connection, version: int) -> None:
+        connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION_ID}")
+        connection.exec_driver_sql(f"PRAGMA user_version={version}")
+
+    def back_up(self, version: int, now: float) -> None:
+        """Copy the file to one beside it that is named for the version and the moment."""
+        moment = datetime.fromtimestamp(now, tz=UTC).strftime("%Y%m%d-%H%M%S")
+        path = self.path
+        backup(path, path.with_name(f"{path.stem}.format{version}-{moment}{path.suffix}"))
+
+    def sizes(self, connection: Connection) -> Sizes:
+        """The bytes of the file, of its write-ahead log, and of the free pages in the file."""
+        page_bytes = int(connection.exec_driver_sql("PRAGMA page_size").scalar_one())
+        free_pages = int(connection.exec_driver_sql("PRAGMA freelist_count").scalar_one())
+        return Sizes(
+            file_bytes=_size(self.path),
+            wal_bytes=_size(self.path.with_name(self.path.name + "-wal")),
+            free_bytes=page_bytes * free_pages,
+        )
+
+    def tidy(self) -> None:
+        """Bring the statistics for the query planner up to date."""
+        if not self.read_only:
+            # A hint for the planner, never a reason not to close.
+            with suppress(DBAPIError), self.engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA busy_timeout=0")
+                connection.exec_driver_sql("PRAGMA optimize")
+
+
+def _size(path: Path) -> int:
     try:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-    except DBAPIError as error:
-        if _code(error.orig) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            return False
-        raise
-    return True
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def backup(source: Path, target: Path) -> None:

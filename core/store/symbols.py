@@ -15,6 +15,7 @@ from core.model import (
     SymbolColumns,
     SymbolInfo,
 )
+from core.store import direct
 from core.store.schema import run_items, sector_changes, series, symbols
 
 if TYPE_CHECKING:
@@ -80,6 +81,18 @@ def upsert_listings(connection: Connection, listings: Iterable[SymbolInfo], *, n
             )
         )
     return len(rows)
+
+
+def ensure(connection: Connection, entry: SymbolInfo, *, now: int) -> None:
+    """Add the symbol when the directory does not list it; a listed one stays as it is."""
+    row = _listing_row(entry, now)
+    direct.run(connection, _ENSURE, tuple(row.values()))
+
+
+_ENSURE = (
+    "INSERT INTO symbols(symbol,name,asset_class,kind,exchange,tradable,sector_status,"
+    "sector_error,added_at) VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING"
+)
 
 
 def _listing_row(info: SymbolInfo, now: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from core.store.schema import Money, Real, trades
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import ColumnElement, Connection, Label, Row
+    from sqlalchemy import ColumnElement, Connection, Row
 
 HISTORY = (
     "id",
@@ -54,23 +54,6 @@ HISTORY = (
 )
 """The columns of `history`, in order."""
 
-CLOSED = (
-    "symbol",
-    "asset_class",
-    "side",
-    "strategy",
-    "exit_reason",
-    "account",
-    "entry_at",
-    "exit_at",
-    "net_pnl",
-    "entry_price",
-    "initial_stop_loss",
-    "quantity",
-    "multiplier",
-)
-"""The columns of `closed`, in order."""
-
 
 @dataclass(frozen=True, slots=True)
 class Filter:
@@ -97,7 +80,7 @@ def history(connection: Connection, wanted: Filter, limit: int | None = None) ->
     """The trades that match as rows of `HISTORY`, the latest entry (or exit) first."""
     moment = trades.c.exit_at if wanted.by_exit else trades.c.entry_at
     statement = (
-        select(*_columns(connection, HISTORY))
+        select(*(_plain(connection, trades.c[name]) for name in HISTORY))
         .where(*_conditions(wanted))
         .order_by(moment.desc(), trades.c.id.desc())
         .limit(limit)
@@ -105,10 +88,19 @@ def history(connection: Connection, wanted: Filter, limit: int | None = None) ->
     return connection.execute(statement).fetchall()
 
 
-def closed(connection: Connection, wanted: Filter) -> Sequence[Row[Any]]:
-    """The closed trades with a P&L that match, as rows of `CLOSED`."""
+def closed(connection: Connection, wanted: Filter, group: str = "side") -> Sequence[Any]:
+    """The closed trades with a P&L that match: entry_at, exit_at, net_pnl, risk, `group`.
+
+    risk is the money lost at the initial stop, None without a stop; group is the value of that
+    column. Few columns, because reading them is most of the work of a statistic.
+    """
+    entry_price, quantity, multiplier, net_pnl = (
+        _plain(connection, trades.c[name])
+        for name in ("entry_price", "quantity", "multiplier", "net_pnl")
+    )
+    risk = func.abs(entry_price - trades.c.initial_stop_loss) * quantity * multiplier
     return connection.execute(
-        select(*_columns(connection, CLOSED)).where(
+        select(trades.c.entry_at, trades.c.exit_at, net_pnl, risk, trades.c[group]).where(
             *_conditions(wanted), trades.c.exit_at.is_not(None), trades.c.net_pnl.is_not(None)
         )
     ).fetchall()
@@ -132,10 +124,6 @@ def counts(connection: Connection, wanted: Filter) -> Sequence[Any]:
         .group_by(trades.c.currency)
         .order_by(trades.c.currency)
     ).fetchall()
-
-
-def _columns(connection: Connection, names: Sequence[str]) -> list[Label[Any]]:
-    return [_plain(connection, trades.c[name]).label(name) for name in names]
 
 
 def _plain(connection: Connection, column: ColumnElement[Any]) -> ColumnElement[Any]:

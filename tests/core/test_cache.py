@@ -483,3 +483,30 @@ def test_gaps_hold_exactly_what_is_missing_and_filling_them_completes(
         asked = len(provider.asked)
         cache.fetch_unified_market_data("AAPL", start, end, provider, live=False)
         assert len(provider.asked) == asked
+
+
+def test_many_symbols_in_one_transaction_and_one_date_across_them(cache) -> None:
+    given_bars = {f"S{n}": bars_on(JANUARY[:3], close=100 + n) for n in range(20)}
+    results = cache.set_many(given_bars, "yahoo")
+    assert {int(result) for result in results.values()} == {3}
+    section = cache.cross_section(JANUARY[1], "yahoo")
+    assert len(section) == 20
+    assert section.loc["S7", "close"] == 108
+    assert cache.cross_section("2024-01-01", "yahoo").empty
+    bad = {"GOOD": bars_on(JANUARY[:2]), "BAD": bars_on(JANUARY[:2]).drop(columns="close")}
+    with pytest.raises(BadInput):
+        cache.set_many(bad, "yahoo")
+    assert cache.get("GOOD", source="yahoo") is None
+
+
+def test_a_symbol_with_bars_is_in_the_directory(cache) -> None:
+    from core import symbols
+
+    symbols.add(cache._store, [symbols.listing("AAPL", name="Apple Inc.")], ManualClock())
+    cache.set("AAPL", bars_on(JANUARY[:2]), "yahoo")
+    cache.set("BTC/USD", bars_on(JANUARY[:2]), "yahoo", asset_type="crypto")
+    columns = symbols.columns(cache._store)
+    assert columns.symbol == ["AAPL", "BTC/USD"]
+    assert columns.name == ["Apple Inc.", ""]
+    assert columns.bars == [2, 2]
+    assert columns.sector_status == ["never_asked", "ineligible"]

