@@ -29,7 +29,7 @@ from core.clock import SystemClock
 from core.coverage import Coverage, coverage_of, gaps_of
 from core.errors import BadInput
 from core.intervals import DAY, Interval, interval
-from core.model import AssetClass, Kind, SectorStatus, SeriesInfo, canonical_symbol
+from core.model import AssetClass, SeriesInfo, canonical_symbol
 from core.ranges import (
     SeriesKey,
     When,
@@ -46,7 +46,6 @@ from core.store import Store, undo
 from core.store import bars as stored
 from core.store import coverage as answered
 from core.store import findings as stored_findings
-from core.store import symbols as stored_symbols
 from core.validation import faults
 
 if TYPE_CHECKING:
@@ -111,6 +110,7 @@ class MarketCache:
         self._ids: dict[SeriesKey, int] = {}
         # What users call a series, once it was found: spares a hot read the look-up.
         self._keys: dict[tuple[str | None, ...], SeriesKey] = {}
+        self._new_series = False
         self._metrics: Counter[str] = Counter()
         self._metrics_lock = threading.Lock()
 
@@ -121,8 +121,11 @@ class MarketCache:
         self.close()
 
     def close(self) -> None:
-        """Save the hit statistics and let go of the database."""
+        """Save the hit statistics, list new symbols in the directory, let go of the database."""
         self._flush_metrics()
+        if self._new_series and not self._store.read_only:
+            symbols.adopt(self._store, self._clock)
+            self._new_series = False
         if self._owns_store:
             self._store.close()
 
@@ -232,27 +235,12 @@ class MarketCache:
                 if series_id is None:
                     series_id = stored.ensure_series(connection, **fields_of(write.key))
                     found[write.key] = series_id
-                    self._list(connection, write)
                 results[write.key] = store(connection, series_id, write)
         if found:
+            self._new_series = True
             self._ids.update(found)
             self._keys.clear()
         return results
-
-    def _list(self, connection: Connection, write: Write) -> None:
-        """See that the directory lists the symbol, so that the window shows it."""
-        key = write.key
-        kind = {AssetClass.STOCK: Kind.COMMON, AssetClass.FUND: Kind.FUND}.get(
-            key.asset_class, Kind.OTHER
-        )
-        entry = replace(symbols.listing(key.symbol, kind=kind), asset_class=key.asset_class)
-        if kind is Kind.OTHER:
-            entry = replace(
-                entry,
-                sector_status=SectorStatus.INELIGIBLE,
-                sector_error=f"{key.asset_class}: only companies have a sector",
-            )
-        stored_symbols.ensure(connection, entry, now=int(write.now))
 
     def cross_section(
         self,

@@ -118,7 +118,9 @@ def _times(frame: pd.DataFrame, names: dict[str, Any]) -> pd.DatetimeIndex:
         raise BadInput("The frame says no times: give it a DatetimeIndex or a column called date.")
     try:
         # Only ISO texts: whether 01/02 is January or February cannot be told.
-        texts: dict[str, Any] = {"format": "ISO8601"} if pd.api.types.is_string_dtype(values.dtype) else {}
+        texts: dict[str, Any] = (
+            {"format": "ISO8601"} if pd.api.types.is_string_dtype(values.dtype) else {}
+        )
         parsed = pd.DatetimeIndex(pd.to_datetime(values, errors="raise", **texts))
     except (ValueError, TypeError, OverflowError) as error:
         raise BadInput(_bad_time(values)) from error

@@ -101,6 +101,8 @@ class Services:
 
     def symbol_columns(self) -> SymbolColumns:
         """Every symbol with its bars in short."""
+        if not self.store.read_only:
+            symbols.adopt(self.store, self.clock)
         return symbols.columns(self.store)
 
     def symbol(self, symbol: str) -> SymbolInfo:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from core.errors import BadInput, UnknownSymbol
@@ -56,6 +57,30 @@ def add(store: Store, listings: Iterable[SymbolInfo], clock: Clock) -> int:
     """Add symbols or refresh their names and types; sectors are kept. How many were given."""
     with store.write() as connection:
         return stored.upsert_listings(connection, listings, now=int(clock.now()))
+
+
+def adopt(store: Store, clock: Clock) -> int:
+    """List the symbols that have bars but are not in the directory yet; how many there were.
+
+    They come from programs that write bars and know of no directory.
+    """
+    with store.read() as connection:
+        found = stored.unlisted(connection)
+    if not found:
+        return 0
+    return add(store, [_with_bars(symbol, AssetClass(kind)) for symbol, kind in found], clock)
+
+
+def _with_bars(symbol: str, asset_class: AssetClass) -> SymbolInfo:
+    kind = {AssetClass.STOCK: Kind.COMMON, AssetClass.FUND: Kind.FUND}.get(asset_class, Kind.OTHER)
+    entry = replace(listing(symbol, kind=kind), asset_class=asset_class)
+    if kind is not Kind.OTHER:
+        return entry
+    return replace(
+        entry,
+        sector_status=SectorStatus.INELIGIBLE,
+        sector_error=f"{asset_class}: only companies have a sector",
+    )
 
 
 def columns(store: Store) -> SymbolColumns:

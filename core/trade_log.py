@@ -570,8 +570,9 @@ def _plain(value: Any) -> Any:
         return float(value) if math.isfinite(value) else None
     if value is None or isinstance(value, (str, int)):
         return value
-    item = getattr(value, "item", None)
-    return _plain(item()) if callable(item) else str(value)
+    # NumPy's numbers and arrays, and pandas' columns.
+    tolist = getattr(value, "tolist", None)
+    return _plain(tolist()) if callable(tolist) else str(value)
 
 
 def _is_missing(value: Any) -> bool:

@@ -122,7 +122,7 @@ class CacheTab(QWidget):
         self._generation = 0
         self._seen: CacheOverview | None = None
         self._build()
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         themes.changed.connect(self._recolour)
 
     def refresh(self) -> None:

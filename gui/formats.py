@@ -13,11 +13,15 @@ from datetime import UTC, datetime
 from datetime import date as day
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from PySide6.QtCore import QLocale
 
 if TYPE_CHECKING:
     from datetime import tzinfo
+
+NEW_YORK = ZoneInfo("America/New_York")
+"""The clock of the US exchanges: what happens within a trading day is shown in it."""
 
 MINUS = "−"
 NONE = "–"

@@ -572,7 +572,7 @@ class MainWindow(QMainWindow):
         self._column.addWidget(self.banners)
         self._column.addWidget(self._pages, 1)
         self.setCentralWidget(middle)
-        middle.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        middle.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         middle.setFocus()
         self._busy.begin()
 

@@ -141,7 +141,7 @@ class SectorsTab(QWidget):
         self._dismissed: set[int] = set()
         self._build()
         self._connect()
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
 
     # --- What the window calls ----------------------------------------------------------------
 

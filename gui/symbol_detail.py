@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import (
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
     from gui.tasks import Tasks
     from gui.theme import ThemeManager
 
-NEW_YORK = ZoneInfo("America/New_York")
 TEXT_INSET = 12
 """Where the chart's own texts begin, so that the lines above it begin there too."""
 
@@ -168,7 +166,7 @@ class BarsTable(TableView):
         self.fit_columns()
 
     def _moment(self, ts: int) -> str:
-        return formats.session(ts) if self._daily else formats.minute(ts, NEW_YORK)
+        return formats.session(ts) if self._daily else formats.minute(ts, formats.NEW_YORK)
 
     def _price(self, price: float) -> str:
         return formats.decimal(price, self._places)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QKeyEvent, QKeySequence, QShortcut
@@ -46,7 +45,6 @@ if TYPE_CHECKING:
     from gui.tasks import Tasks
     from gui.theme import Theme, ThemeManager
 
-NEW_YORK = ZoneInfo("America/New_York")
 TYPING_PAUSE_MS = 200
 MAX_SEARCH = 200
 DEMO = "demo"
@@ -54,7 +52,7 @@ DEMO_NOTE = "generated for the demonstration at real closing prices; not real tr
 
 
 def _moment(at: int) -> str:
-    return formats.minute(at, NEW_YORK)
+    return formats.minute(at, formats.NEW_YORK)
 
 
 def _held(row: TradeRow) -> int | None:

@@ -100,8 +100,6 @@ class BarSource(Protocol):
         """The bars in the span. Raises ProviderError and Cancelled."""
         ...
 
-    def snapshot(
-        self, symbol: str, asset_class: AssetClass, control: RunControl
-    ) -> LiveBar | None:
+    def snapshot(self, symbol: str, asset_class: AssetClass, control: RunControl) -> LiveBar | None:
         """Today's bar so far, None when there is none."""
         ...

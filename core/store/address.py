@@ -116,7 +116,8 @@ def _location(parameters: Mapping[str, str], schema: str) -> str:
     if schema != DEFAULT_SCHEMA:
         shown["options"] = f"-csearch_path={_as_option(schema)}"
     where = (f"{quote(user, safe='')}@" if user else "") + host + (f":{port}" if port else "")
-    query = urlencode({name: value for name, value in shown.items() if value}, quote_via=quote, safe="/")
+    more = {name: value for name, value in shown.items() if value}
+    query = urlencode(more, quote_via=quote, safe="/")
     database = quote(parameters.get("dbname", ""), safe="")
     return f"postgresql://{where}/{database}" + (f"?{query}" if query else "")
 

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from core.model import Outcome, RunInfo, RunState, Scope, ScopeKind
 from core.store.schema import run_items, runs
@@ -85,9 +86,14 @@ def heartbeat(connection: Connection, run_id: int, *, owner: str, now: int) -> b
 def record_item(
     connection: Connection, run_id: int, item: str, outcome: str, detail: str, *, now: int
 ) -> None:
-    """Store the outcome of one item."""
+    """Store the outcome of one item; once more is harmless, because a commit may have succeeded
+    without the word of it coming through."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    changes = {"outcome": outcome, "detail": detail, "at": now}
     connection.execute(
-        insert(run_items).values(run_id=run_id, item=item, outcome=outcome, detail=detail, at=now)
+        dialect.insert(run_items)
+        .values(run_id=run_id, item=item, **changes)
+        .on_conflict_do_update(index_elements=list(run_items.primary_key.columns), set_=changes)
     )
 
 

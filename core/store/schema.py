@@ -21,10 +21,10 @@ from sqlalchemy import (
     MetaData,
     Numeric,
     Table,
-    Text,
     TypeDecorator,
     UniqueConstraint,
 )
+from sqlalchemy import Text as AnyText
 
 if TYPE_CHECKING:
     from sqlalchemy import Dialect
@@ -39,6 +39,10 @@ metadata = MetaData()
 Whole = BigInteger().with_variant(Integer, "sqlite")
 Real: TypeEngine[float] = Double().with_variant(REAL, "sqlite")
 """Eight bytes on both: PostgreSQL's REAL has only four."""
+
+Text: TypeEngine[str] = AnyText().with_variant(AnyText(collation="C"), "postgresql")
+"""Ordered and compared by code point on both; PostgreSQL would else follow the server's language,
+in which `BRK-B` may come before `BRKA`."""
 
 
 class Money(TypeDecorator[Decimal]):
@@ -57,14 +61,16 @@ class Money(TypeDecorator[Decimal]):
         return dialect.type_descriptor(kind)
 
     def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
-        if value is None or dialect.name != "sqlite":
-            return value
-        return int((value * self.scale).to_integral_value())
+        if value is None:
+            return None
+        units = int((value * self.scale).to_integral_value())
+        return units if dialect.name == "sqlite" else Decimal(units) / self.scale
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
-        if value is None or dialect.name != "sqlite":
-            return None if value is None else Decimal(value)
-        return Decimal(value) / self.scale
+        if value is None:
+            return None
+        units = Decimal(value) if dialect.name == "sqlite" else (value * self.scale).to_integral()
+        return units / self.scale
 
 
 def _table(name: str, *items: Any, clustered: bool = False) -> Table:

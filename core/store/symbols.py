@@ -15,7 +15,6 @@ from core.model import (
     SymbolColumns,
     SymbolInfo,
 )
-from core.store import direct
 from core.store.schema import run_items, sector_changes, series, symbols
 
 if TYPE_CHECKING:
@@ -83,16 +82,15 @@ def upsert_listings(connection: Connection, listings: Iterable[SymbolInfo], *, n
     return len(rows)
 
 
-def ensure(connection: Connection, entry: SymbolInfo, *, now: int) -> None:
-    """Add the symbol when the directory does not list it; a listed one stays as it is."""
-    row = _listing_row(entry, now)
-    direct.run(connection, _ENSURE, tuple(row.values()))
-
-
-_ENSURE = (
-    "INSERT INTO symbols(symbol,name,asset_class,kind,exchange,tradable,sector_status,"
-    "sector_error,added_at) VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING"
-)
+def unlisted(connection: Connection) -> list[tuple[str, str]]:
+    """Symbol and asset class of every series whose symbol the directory does not list."""
+    rows = connection.execute(
+        select(series.c.symbol, func.min(series.c.asset_class))
+        .select_from(series.outerjoin(symbols, symbols.c.symbol == series.c.symbol))
+        .where(symbols.c.id.is_(None))
+        .group_by(series.c.symbol)
+    )
+    return [(row[0], row[1]) for row in rows]
 
 
 def _listing_row(info: SymbolInfo, now: int) -> dict[str, Any]:

@@ -505,6 +505,7 @@ def test_a_symbol_with_bars_is_in_the_directory(cache) -> None:
     symbols.add(cache._store, [symbols.listing("AAPL", name="Apple Inc.")], ManualClock())
     cache.set("AAPL", bars_on(JANUARY[:2]), "yahoo")
     cache.set("BTC/USD", bars_on(JANUARY[:2]), "yahoo", asset_type="crypto")
+    assert symbols.adopt(cache._store, ManualClock()) == 1
     columns = symbols.columns(cache._store)
     assert columns.symbol == ["AAPL", "BTC/USD"]
     assert columns.name == ["Apple Inc.", ""]

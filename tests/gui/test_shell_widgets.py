@@ -328,8 +328,10 @@ def test_the_segment_under_the_pointer_is_told(qtbot: QtBot) -> None:
     bar.set_segments([Segment("a", "A", 1, "#000000"), Segment("b", "B", 1, "#FFFFFF")])
     told: list[object] = []
     bar.hovered.connect(told.append)
+    with qtbot.waitExposed(bar):
+        bar.show()
     qtbot.mouseMove(bar, QPoint(10, 8))
     qtbot.mouseMove(bar, QPoint(90, 8))
+    qtbot.waitUntil(lambda: "b" in told)
     bar.leaveEvent(QEvent(QEvent.Type.Leave))
     assert told[-1] is None
-    assert "b" in told
