@@ -98,7 +98,12 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"stockyard {__version__}")
-    parser.add_argument("--db", type=Path, metavar="FILE", help="the cache; default: your own")
+    parser.add_argument(
+        "--db",
+        metavar="FILE|URL",
+        help="the cache: a file, or postgresql://user@host/database with the password in "
+        "PGPASSWORD or ~/.pgpass; default: your own file",
+    )
     parser.add_argument(
         "--data-dir", type=Path, metavar="DIR", help="where settings and the default cache are"
     )

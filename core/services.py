@@ -58,14 +58,14 @@ class Services:
     @classmethod
     def open(
         cls,
-        path: Path | None = None,
+        path: Path | str | None = None,
         *,
         data_dir: Path | None = None,
         settings: Settings | None = None,
         clock: Clock | None = None,
         practice_yahoo: tuple[str, int] | None = None,
     ) -> Services:
-        """The cache at `path` (made when absent) with everything around it.
+        """The cache at `path`, or at a PostgreSQL URL, with everything around it; made when absent.
 
         `data_dir` holds the settings, the default cache and what yfinance keeps. With
         `practice_yahoo`, an address on this machine, Yahoo is never called: every request goes to

@@ -10,8 +10,6 @@ from core.store import bars, symbols, trades
 from core.store.schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from core.clock import Clock
     from core.store import Store
 
@@ -23,10 +21,9 @@ def overview(store: Store, clock: Clock) -> CacheOverview:
         sources = tuple(bars.by_source(connection))
         symbol_count = symbols.count(connection)
         trade_count = trades.count(connection)
-        page_bytes = int(connection.exec_driver_sql("PRAGMA page_size").scalar_one())
-        free_pages = int(connection.exec_driver_sql("PRAGMA freelist_count").scalar_one())
+        sizes = store.sizes(connection)
     return CacheOverview(
-        location=str(store.path),
+        location=store.location,
         read_only=store.read_only,
         schema_version=SCHEMA_VERSION,
         symbols=symbol_count,
@@ -37,16 +34,9 @@ def overview(store: Store, clock: Clock) -> CacheOverview:
         trades=trade_count,
         first_ts=totals.first_ts,
         last_ts=totals.last_ts,
-        file_bytes=_size(store.path),
-        wal_bytes=_size(store.path.with_name(store.path.name + "-wal")),
-        free_bytes=page_bytes * free_pages,
+        file_bytes=sizes.file_bytes,
+        wal_bytes=sizes.wal_bytes,
+        free_bytes=sizes.free_bytes,
         sources=sources,
         as_of=int(clock.now()),
     )
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0

@@ -44,15 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         handler = faults.start_logging(data_dir, debug=options.debug)
         at_the_end.callback(faults.stop_logging, handler)
         at_the_end.enter_context(faults.start_crash_log(data_dir))
-        code, clean = _run(options, data_dir)
-        if not clean:
-            # A thread hangs in a call that cannot be ended; the interpreter would wait for it.
-            logging.shutdown()
-            os._exit(code)
-    return code
+        return _run(options, data_dir)
 
 
-def _run(options: argparse.Namespace, data_dir: Path) -> tuple[int, bool]:
+def _run(options: argparse.Namespace, data_dir: Path) -> int:
     app = make_application()
     reporter = faults.FaultReporter(app)
     reporter.install()
@@ -74,7 +69,12 @@ def _run(options: argparse.Namespace, data_dir: Path) -> tuple[int, bool]:
         signals.uninstall()
         reporter.uninstall()
     log.info("Stockyard ended")
-    return code, window.clean
+    if not window.clean:
+        # A thread hangs in a call that cannot be ended. Letting go of the window would wait for
+        # it, and so would the interpreter.
+        logging.shutdown()
+        os._exit(code)
+    return code
 
 
 def make_application() -> QApplication:
@@ -82,7 +82,6 @@ def make_application() -> QApplication:
     existing = QApplication.instance()
     app = existing if isinstance(existing, QApplication) else QApplication(sys.argv[:1])
     app.setApplicationName("stockyard")
-    app.setApplicationDisplayName("Stockyard")
     app.setApplicationVersion(__version__)
     app.setDesktopFileName("stockyard")
     app.setWindowIcon(app_icon())

@@ -247,7 +247,7 @@ def folded(text: str) -> str:
 def tooltip(text: str) -> str:
     """The text for a tooltip, which Qt would read as HTML wherever it looks like some."""
     lines = [one_line(line) for line in text[: 4 * MAX_TEXT].splitlines()]
-    return f"<p style='white-space:pre-wrap'>{html.escape(chr(10).join(lines))}</p>"
+    return f"<p style='white-space:pre-wrap; margin:0'>{html.escape(chr(10).join(lines))}</p>"
 
 
 def mnemonic(text: str) -> str:
@@ -257,6 +257,7 @@ def mnemonic(text: str) -> str:
 
 def cell_for_clipboard(text: str) -> str:
     """The text as one cell of tab-separated values: whole, but without tabs and line breaks."""
-    flat = " ".join(text.split("\t")) if "\t" in text else text
-    flat = " ".join(flat.splitlines()) if not flat.isprintable() else flat
+    if text.isprintable():
+        return text
+    flat = " ".join(" ".join(text.split("\t")).splitlines())
     return flat.replace("\0", "").encode("utf-8", "replace").decode("utf-8")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from core.errors import Cancelled
+from gui.opening import settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,6 +132,8 @@ class LiveRuns(QObject):
 
         def begin() -> SectorRun:
             run = make()
+            # The provider's library has been loaded by now.
+            settle()
             if self._shut.is_set():
                 # Nobody will carry it out any more, and nobody else could before it grew silent.
                 run.control.cancel()

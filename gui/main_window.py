@@ -189,7 +189,8 @@ class MainWindow(QMainWindow):
         if session is None:
             return
         self._state.layouts.update(session.layouts())
-        self.clean = session.close() and self.clean
+        ended = session.close()
+        self.clean = ended and self.clean
         for page in (self._strip, self._jobs, *session.tabs.values()):
             if page is not None:
                 page.hide()
@@ -197,7 +198,8 @@ class MainWindow(QMainWindow):
                 page.deleteLater()
         self._strip, self._jobs = None, None
         self.banners.clear()
-        session.deleteLater()
+        if ended:
+            session.deleteLater()
 
     @Slot()
     def open_demo(self) -> None:

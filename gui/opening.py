@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import threading
 from dataclasses import dataclass
@@ -60,6 +61,7 @@ class Opening:
         opened = self._opener(self.choice)
         for module in WARM_UP:
             importlib.import_module(module)
+        settle()
         if self._abandoned.is_set():
             opened.close()
             raise Cancelled
@@ -92,3 +94,13 @@ def warm_up() -> None:
     """Load what later tabs need; for a worker."""
     for module in LATER:
         importlib.import_module(module)
+    settle()
+
+
+def settle() -> None:
+    """Take what the libraries have loaded out of the garbage collector's rounds.
+
+    A full round over pandas, SQLAlchemy and yfinance holds the interpreter for a tenth of a second,
+    and with it the window, for objects that live as long as the program.
+    """
+    gc.freeze()

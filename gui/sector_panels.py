@@ -127,7 +127,8 @@ class ScopePanel(QWidget):
         verb = "Try" if plan.blocked_until is not None else "Refresh"
         thing = formats.counted(plan.symbols, "sector")
         held_off = plan.blocked_until is not None
-        self._start.setText(f"{verb} {thing} now" if held_off else f"{verb} {thing}")
+        text = f"{verb} {thing} now" if held_off else f"{verb} {thing}"
+        self._start.setText(text if plan.symbols else "Refresh")
         if bool(self._start.property("primary")) == held_off:
             set_role(self._start, primary=not held_off)
             set_icon(self._start, "refresh" if not held_off else "clock", self._themes)
@@ -371,6 +372,7 @@ class Notice(QFrame):
         self._text = label("", wrap=True, selectable=True)
         self._countdown = label("", wrap=True)
         self._tick = QCheckBox()
+        self._tick.setAccessibleName("Continue by itself")
         self._tick.toggled.connect(self.ticked)
         self._buttons = QHBoxLayout()
         self._buttons.setSpacing(UNIT)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import (
+    QApplication,
     QHBoxLayout,
     QScrollArea,
     QSizePolicy,
@@ -136,7 +137,7 @@ class SectorsTab(QWidget):
         self._tail_run: int | None = None
         self._counts: SectorCounts | None = None
         self._provider: ProviderState | None = None
-        self._breakdown: Mapping[str, int] = {}
+        self._share_rows: dict[str, ShareRow] = {}
         self._offer: tuple[RunInfo, int] | None = None
         self._dismissed: set[int] = set()
         self._build()
@@ -200,25 +201,28 @@ class SectorsTab(QWidget):
         self.bar.set_segments(segments)
 
     def _show_breakdown(self, breakdown: Mapping[str, int]) -> None:
-        if breakdown == self._breakdown:
-            return
-        self._breakdown = breakdown
-        while (item := self._shares.takeAt(0)) is not None:
-            old = item.widget()
-            if old is not None:
-                old.deleteLater()
         whole = sum(breakdown.values())
         largest = max(breakdown.values(), default=0)
-        for name, count in list(breakdown.items())[:MOST_SECTORS]:
-            row = ShareRow(name, count, largest, whole)
-            row.clicked.connect(lambda _=False, name=name: self._list_sector(name))
-            self._shares.addWidget(row)
-        if len(breakdown) > MOST_SECTORS:
-            more = formats.counted(len(breakdown) - MOST_SECTORS, "more sector")
-            self._shares.addWidget(label(more, role="muted"))
-        if not breakdown:
-            self._shares.addWidget(label("No sector is known yet.", role="muted"))
-        self._shares.addStretch()
+        shown = dict(list(breakdown.items())[:MOST_SECTORS])
+        for name in self._share_rows.keys() - shown.keys():
+            self._share_rows.pop(name).deleteLater()
+        # Rows are moved and changed, not made anew: one of them may have the focus.
+        for place, (name, count) in enumerate(shown.items()):
+            row = self._share_rows.get(name) or self._add_share_row(name)
+            row.set_count(count, largest, whole)
+            if self._shares.indexOf(row) != place:
+                self._shares.insertWidget(place, row)
+        more = len(breakdown) - len(shown)
+        self._no_shares.setText(
+            f"and {formats.counted(more, 'more sector')}" if more else "No sector is known yet."
+        )
+        self._no_shares.setVisible(bool(more) or not breakdown)
+
+    def _add_share_row(self, name: str) -> ShareRow:
+        row = ShareRow(name, 0, 0, 0)
+        row.clicked.connect(lambda: self._list_sector(name))
+        self._share_rows[name] = row
+        return row
 
     def _list_outcome(self, key: object) -> None:
         self.symbols_wanted.emit(outcomes.look(str(key)).query)
@@ -284,8 +288,16 @@ class SectorsTab(QWidget):
         self._tail_title.setText("Answers of this refresh")
         self._tails.setCurrentWidget(self.tail)
         self.progress_panel.begin()
-        self._work.setCurrentWidget(self.progress_panel)
+        self._turn_to(self.progress_panel, self.progress_panel.pause_button)
         self._counting.start()
+
+    def _turn_to(self, panel: QWidget, first: QWidget) -> None:
+        """Show the other panel; the focus goes with it, or a keyboard user would be lost."""
+        focused = QApplication.focusWidget()
+        had_focus = focused is not None and self._work.isAncestorOf(focused)
+        self._work.setCurrentWidget(panel)
+        if had_focus:
+            first.setFocus()
 
     @Slot(object)
     def _run_progressed(self, progress: Progress) -> None:
@@ -314,7 +326,7 @@ class SectorsTab(QWidget):
     def _run_ended(self, progress: Progress) -> None:
         self._counting.stop()
         self.notice.hide()
-        self._work.setCurrentWidget(self.scope_panel)
+        self._turn_to(self.scope_panel, self.scope_panel.start_button)
         if progress.state is RunState.FINISHED:
             self._tasks.run(
                 lambda: EndedRun(
@@ -345,8 +357,10 @@ class SectorsTab(QWidget):
             return
         counts = outcomes.sentence(progress.counts)
         asked = formats.counted(progress.done, "symbol")
-        took = formats.duration(progress.elapsed_s)
-        text = f"Asked for {asked} in {took}: {counts}." if counts else "Nothing was asked for."
+        # A run that was taken up again knows only how long its last part took.
+        whole = progress.requests >= progress.done
+        took = f" in {formats.duration(progress.elapsed_s)}" if whole else ""
+        text = f"{asked} asked for{took}: {counts}." if counts else "Nothing was asked for."
         choices = [Choice("Dismiss", self._dismiss)]
         if failed:
             text += f" Failed because: {reasons(failed)}. They stay never asked until it happens "
@@ -558,6 +572,10 @@ class SectorsTab(QWidget):
         self._shares = QVBoxLayout(inner)
         self._shares.setContentsMargins(0, 0, 0, 0)
         self._shares.setSpacing(0)
+        self._no_shares = label("", role="muted")
+        self._no_shares.setContentsMargins(UNIT, 0, 0, 0)
+        self._shares.addWidget(self._no_shares)
+        self._shares.addStretch()
         area = QScrollArea()
         area.setWidget(inner)
         area.setWidgetResizable(True)

@@ -75,7 +75,10 @@ def facts(info: SymbolInfo) -> str:
 
 def sector_sentence(info: SymbolInfo, now: float) -> str:
     """What is known of the symbol's sector, from whom and since when."""
-    sentences = [_STANDINGS[info.sector_status].format(source=_source(info))]
+    standing = _STANDINGS[info.sector_status].format(source=_source(info))
+    if info.sector_status is SectorStatus.NEVER_ASKED and not info.sector_attempts:
+        standing = "Its sector was never asked for."
+    sentences = [standing]
     if info.sector_last_updated is not None:
         day, age = (
             formats.date(info.sector_last_updated),
@@ -83,7 +86,7 @@ def sector_sentence(info: SymbolInfo, now: float) -> str:
         )
         sentences.append(f"Asked {day}." if age == day else f"Asked {day} ({age}).")
     if info.sector_attempts:
-        sentences.append(f"{formats.counted(info.sector_attempts, 'failed attempt')} since.")
+        sentences.append(f"{formats.counted(info.sector_attempts, 'attempt')} failed.")
     if info.sector_error:
         sentences.append(_closed(info.sector_error))
     if info.sector_locked:
@@ -97,8 +100,8 @@ _STANDINGS = {
     SectorStatus.FOUND: "Sector from {source}.",
     SectorStatus.NONE: "{source} knows the symbol and gives it no sector.",
     SectorStatus.NOT_FOUND: "{source} does not know this symbol.",
-    SectorStatus.FAILED: "No usable answer about its sector so far.",
-    SectorStatus.NEVER_ASKED: "Nobody has answered for its sector yet.",
+    SectorStatus.FAILED: "No usable answer about its sector in several refreshes.",
+    SectorStatus.NEVER_ASKED: "No answer about its sector so far.",
     SectorStatus.INELIGIBLE: "No sector is asked for.",
 }
 

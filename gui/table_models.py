@@ -128,6 +128,8 @@ class Column:
 
     def copied(self, value: Any) -> str:
         """The cell as a clipboard wants it."""
+        if type(value) is str and self.text is plain and self.copy is None:
+            return value
         if self.is_empty(value):
             return ""
         if self.copy is not None:
@@ -470,7 +472,11 @@ class ColumnTableModel(TableModel):
         columns: Sequence[int],
         done: Callable[[list[list[str]]], None],
     ) -> None:
-        done([[self.columns[at].copied(self.value(row, at)) for at in columns] for row in rows])
+        places = self._order[list(rows)].tolist()
+        texts = [
+            list(map(self.columns[at].copied, map(self._getters[at], places))) for at in columns
+        ]
+        done([list(row) for row in zip(*texts, strict=True)])
 
     def _set_values(self, data: TableData) -> None:
         import numpy as np
@@ -522,6 +528,8 @@ class ColumnTableModel(TableModel):
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
         """Sort by a column, rows of equal value staying as they are; -1 for the data's order."""
+        if column >= 0 and not self.columns[column].sortable:
+            return
         self.layoutAboutToBeChanged.emit()
         before = self._order
         if column < 0:
@@ -697,6 +705,8 @@ class PagedTableModel(TableModel):
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
         """Remember the order that is wanted and emit `sort_wanted`."""
+        if column >= 0 and not self.columns[column].sortable:
+            return
         key = self.columns[column].key if column >= 0 else None
         self.sorted_by = None if key is None else (key, order == Qt.SortOrder.DescendingOrder)
         self.sort_wanted.emit()

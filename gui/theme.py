@@ -62,6 +62,11 @@ class Theme:
         return mixed(self.base, self.accent, 0.18)
 
     @property
+    def faint(self) -> str:
+        """What cannot be used just now."""
+        return mixed(self.text, self.window, 0.55)
+
+    @property
     def hover(self) -> str:
         """The ground of what the pointer is over."""
         return mixed(self.window, self.text, 0.07)
@@ -180,7 +185,6 @@ def palette(theme: Theme) -> QPalette:
     """The theme as a palette for everything that Qt draws."""
     colours = QPalette()
     role = QPalette.ColorRole
-    faint = mixed(theme.text, theme.window, 0.55)
     for where, colour in (
         (role.Window, theme.window),
         (role.WindowText, theme.text),
@@ -206,7 +210,7 @@ def palette(theme: Theme) -> QPalette:
     ):
         colours.setColor(where, QColor(colour))
     for where in (role.WindowText, role.Text, role.ButtonText):
-        colours.setColor(QPalette.ColorGroup.Disabled, where, QColor(faint))
+        colours.setColor(QPalette.ColorGroup.Disabled, where, QColor(theme.faint))
     return colours
 
 
@@ -225,7 +229,7 @@ def style_sheet(theme: Theme, points: float) -> str:
         "hover": theme.hover,
         "pressed": mixed(theme.window, theme.text, 0.14),
         "accent_hover": mixed(theme.accent, theme.text, 0.16),
-        "faint": mixed(theme.text, theme.window, 0.55),
+        "faint": theme.faint,
         "strong_border": mixed(theme.border, theme.text, 0.25),
         "thumb": mixed(theme.border, theme.muted, 0.35),
         "tick": (_icons_dir() / f"tick-{'dark' if theme.is_dark else 'light'}.svg").as_posix(),

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtCore import QLineF, QPointF, Qt, Slot
+from PySide6.QtGui import QColor, QPen, QPolygonF
+from PySide6.QtWidgets import (
+    QGraphicsItem,
+    QGraphicsLineItem,
+    QGraphicsPolygonItem,
+    QVBoxLayout,
+    QWidget,
+)
 
 from gui import formats
 from gui.chart_pane import ChartPane
@@ -15,13 +23,15 @@ from gui.widgets import UNIT, ElidedLabel
 if TYPE_CHECKING:
     from core.model import Bars, SeriesInfo, TradeRow
     from core.services import Services
+    from gui.chart import PriceChart
     from gui.tasks import Tasks
-    from gui.theme import ThemeManager
+    from gui.theme import Theme, ThemeManager
 
 DAY_S = 86_400
 AROUND = 30
 """Bars shown before the entry and after the exit."""
 
+DIAMOND = QPolygonF([QPointF(0, -6), QPointF(6, 0), QPointF(0, 6), QPointF(-6, 0)])
 NOTHING_CHOSEN = "Choose a trade to see it on the bars of its symbol."
 
 
@@ -49,14 +59,15 @@ def _covers(series: SeriesInfo, trade: TradeRow) -> bool:
     return series.first_ts <= trade.entry_at <= series.last_ts + DAY_S
 
 
+def bar_at(bars: Bars, at: int) -> int:
+    """The position of the bar that an instant falls into, or of the nearest one."""
+    return max(int(bars.ts.searchsorted(at, side="right")) - 1, 0)
+
+
 def bar_range(bars: Bars, trade: TradeRow) -> tuple[float, float]:
     """The positions of the bars to show: the trade's own and some around them."""
-    last = len(bars) - 1
-    first_bar = min(max(int(bars.ts.searchsorted(trade.entry_at, side="right")) - 1, 0), last)
-    last_bar = last
-    if trade.exit_at is not None:
-        last_bar = min(max(int(bars.ts.searchsorted(trade.exit_at, side="right")) - 1, 0), last)
-    return first_bar - AROUND - 0.5, last_bar + AROUND + 0.5
+    last = len(bars) - 1 if trade.exit_at is None else bar_at(bars, trade.exit_at)
+    return bar_at(bars, trade.entry_at) - AROUND - 0.5, last + AROUND + 0.5
 
 
 def sentence(trade: TradeRow) -> str:
@@ -77,6 +88,45 @@ def sentence(trade: TradeRow) -> str:
     return " · ".join(parts)
 
 
+class TradeMarks:
+    """The trade laid over the candles: a full diamond where it was entered, an open one where it
+    was left, and a dashed line between them."""
+
+    def __init__(self, chart: PriceChart) -> None:
+        self._entry, self._exit = QGraphicsPolygonItem(DIAMOND), QGraphicsPolygonItem(DIAMOND)
+        self._line = QGraphicsLineItem()
+        for item in (self._line, self._entry, self._exit):
+            item.setZValue(50)
+            chart.price_view.addItem(item, ignoreBounds=True)
+        for item in (self._entry, self._exit):
+            # So many pixels wide, whatever the zoom.
+            item.setFlag(QGraphicsItem.GraphicsItemFlag.ItemIgnoresTransformations)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Draw in the colours of another theme."""
+        pen = QPen(QColor(theme.accent), 2)
+        pen.setCosmetic(True)
+        self._entry.setPen(QPen(QColor(theme.base), 1))
+        self._entry.setBrush(QColor(theme.accent))
+        self._exit.setPen(pen)
+        self._exit.setBrush(QColor(theme.base))
+        dashed = QPen(QColor(theme.accent), 1, Qt.PenStyle.DashLine)
+        dashed.setCosmetic(True)
+        self._line.setPen(dashed)
+
+    def show_trade(self, bars: Bars, trade: TradeRow) -> None:
+        """Mark the bars and prices of this trade; an open one has no exit."""
+        entry = QPointF(bar_at(bars, trade.entry_at), float(trade.entry_price))
+        self._entry.setPos(entry)
+        closed = trade.exit_at is not None and trade.exit_price is not None
+        self._exit.setVisible(closed)
+        self._line.setVisible(closed)
+        if trade.exit_at is not None and trade.exit_price is not None:
+            leave = QPointF(bar_at(bars, trade.exit_at), float(trade.exit_price))
+            self._exit.setPos(leave)
+            self._line.setLine(QLineF(entry, leave))
+
+
 class TradeDetail(QWidget):
     """The lower part of the Trades tab."""
 
@@ -84,12 +134,15 @@ class TradeDetail(QWidget):
         super().__init__()
         self._services = services
         self._tasks = tasks
+        self._themes = themes
         self._shown: TradeRow | None = None
+        self._found: Reading | None = None
+        self._marks: TradeMarks | None = None
         self._reader: Latest[Reading] = Latest(tasks, self._show, self._not_read)
         self._line = ElidedLabel()
         self._pane = ChartPane(tasks, themes)
-        self._pane.ready.connect(self._show_range)
-        self._range: tuple[float, float] | None = None
+        self._pane.ready.connect(self._mark)
+        themes.changed.connect(self._recolour)
         rows = QVBoxLayout(self)
         rows.setContentsMargins(0, 0, 0, 0)
         rows.setSpacing(UNIT)
@@ -108,19 +161,30 @@ class TradeDetail(QWidget):
         self._reader.run(lambda: read(self._services, trade))
 
     def _show(self, found: Reading) -> None:
+        self._found = found
         if found.series is None or found.bars is None or not len(found.bars):
-            self._range = None
             symbol = formats.one_line(found.trade.symbol)
             self._pane.say(f"The cache holds no bars of {symbol} from the time of this trade.")
             return
-        self._range = bar_range(found.bars, found.trade)
         self._pane.show_bars(found.series, found.bars)
-        self._show_range()
+        self._mark()
 
-    def _show_range(self) -> None:
-        chart = self._pane.chart
-        if chart is not None and self._range is not None:
-            chart.show_range(*self._range)
+    @Slot()
+    def _mark(self) -> None:
+        """Bring the trade into view and mark it, as soon as there is a chart."""
+        chart, found = self._pane.chart, self._found
+        if chart is None or found is None or found.bars is None or not len(found.bars):
+            return
+        if self._marks is None:
+            self._marks = TradeMarks(chart)
+            self._marks.set_theme(self._themes.theme)
+        self._marks.show_trade(found.bars, found.trade)
+        chart.show_range(*bar_range(found.bars, found.trade))
+
+    @Slot(object)
+    def _recolour(self, theme: Theme) -> None:
+        if self._marks is not None:
+            self._marks.set_theme(theme)
 
     def _not_read(self, error: BaseException) -> None:
         self._pane.say("The bars could not be read.")

@@ -140,10 +140,11 @@ class _Recolour(QObject):
         theme = self._themes.theme
         role = "on_accent" if self._target.property("primary") else role
         gap = _gap_beside(self._target)
-        drawn = (
-            _icon_with_gap(name, getattr(theme, role), gap) if gap else icon(name, theme, role=role)
+        self._target.setIcon(
+            _icon_with_gap(name, getattr(theme, role), theme.faint, gap)
+            if gap
+            else icon(name, theme, role=role)
         )
-        self._target.setIcon(drawn)
         self._target.setIconSize(QSize(ICON + gap, ICON))
 
 
@@ -155,17 +156,18 @@ def _gap_beside(target: QAbstractButton) -> int:
     return UNIT // 2 if style == Qt.ToolButtonStyle.ToolButtonTextBesideIcon else 0
 
 
-def _icon_with_gap(name: str, colour: str, gap: int) -> QIcon:
+def _icon_with_gap(name: str, colour: str, disabled: str, gap: int) -> QIcon:
     """A drawing with room on its right: a style sheet cannot say how far the text stands off."""
     made = QIcon()
     for scale in (1, 2, 3):
-        canvas = QPixmap(scale * (ICON + gap), scale * ICON)
-        canvas.fill(Qt.GlobalColor.transparent)
-        painter = QPainter(canvas)
-        painter.drawPixmap(0, 0, pixmap(name, colour, scale * ICON))
-        painter.end()
-        canvas.setDevicePixelRatio(scale)
-        made.addPixmap(canvas)
+        for mode, shown in ((QIcon.Mode.Normal, colour), (QIcon.Mode.Disabled, disabled)):
+            canvas = QPixmap(scale * (ICON + gap), scale * ICON)
+            canvas.fill(Qt.GlobalColor.transparent)
+            painter = QPainter(canvas)
+            painter.drawPixmap(0, 0, pixmap(name, shown, scale * ICON))
+            painter.end()
+            canvas.setDevicePixelRatio(scale)
+            made.addPixmap(canvas, mode)
     return made
 
 
@@ -532,17 +534,22 @@ class ShareRow(QAbstractButton):
 
     def __init__(self, name: str, count: int, largest: int, whole: int) -> None:
         super().__init__()
-        self._count = formats.integer(count)
-        self._share = formats.percent(count, whole, places=1)
-        self._fraction = count / largest if largest else 0.0
         self.setText(formats.mnemonic(name))
         self._name = formats.one_line(name)
-        self.setAccessibleName(f"{self._name}: {self._count} symbols, {self._share}")
-        self.setToolTip(formats.tooltip(f"{name}\n{self._count} symbols, {self._share}"))
+        self.set_count(count, largest, whole)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setFont(tabular(self.font()))
+
+    def set_count(self, count: int, largest: int, whole: int) -> None:
+        """Show another count out of a whole; the bar is full for the largest."""
+        self._count = formats.integer(count)
+        self._share = formats.percent(count, whole, places=1)
+        self._fraction = count / largest if largest else 0.0
+        self.setAccessibleName(f"{self._name}: {self._count} symbols, {self._share}")
+        self.setToolTip(formats.tooltip(f"{self._name}\n{self._count} symbols, {self._share}"))
+        self.update()
 
     def sizeHint(self) -> QSize:
         return QSize(280, max(self.HEIGHT, self.fontMetrics().height() + UNIT))

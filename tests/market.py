@@ -15,7 +15,7 @@ from core.store import trades as stored_trades
 from core.symbols import listing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from core.services import Services
     from core.store.bars import BarRow
@@ -84,15 +84,17 @@ def add_bars(services: Services, symbol: str, *adjustments: str) -> None:
 
 
 def add_trades(services: Services, count: int, *, origin: str = "") -> list[dict[str, Any]]:
-    """Add so many round trips at the real closing prices of IBM; every tenth is still open."""
-    days = day_rows("IBM")
+    """Add so many round trips at the real closing prices of IBM and AAPL; every tenth is open."""
+    days = {symbol: day_rows(symbol) for symbol in ("IBM", "AAPL")}
     rows = [_trade(number, days, origin) for number in range(count)]
     with services.store.write() as connection:
         stored_trades.upsert(connection, rows)
     return rows
 
 
-def _trade(number: int, days: Sequence[BarRow], origin: str) -> dict[str, Any]:
+def _trade(number: int, all_days: Mapping[str, Sequence[BarRow]], origin: str) -> dict[str, Any]:
+    symbol = "IBM" if number % 4 else "AAPL"
+    days = all_days[symbol]
     entry = days[number * 7 % (len(days) - 60)]
     leave = days[number * 7 % (len(days) - 60) + 5 + number % 50]
     bought, sold = (Decimal(str(one[4])).quantize(Decimal("0.01")) for one in (entry, leave))
@@ -101,7 +103,7 @@ def _trade(number: int, days: Sequence[BarRow], origin: str) -> dict[str, Any]:
     side = 1 if number % 3 else -1
     return {
         "trade_id": f"t{number:06}",
-        "symbol": "IBM" if number % 4 else "AAPL",
+        "symbol": symbol,
         "side": "long" if side == 1 else "short",
         "quantity": quantity,
         "entry_at": entry[0] + 21 * 3600,

@@ -216,7 +216,7 @@ def _fresh_yfinance(wire: Wire, cache_dir: Path) -> Any:
     yfinance.config.debug.hide_exceptions = False
     cache_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     yfinance.set_tz_cache_location(str(cache_dir))
-    cache._CookieCacheManager._cookie_cache = _CookieKeeper()  # noqa: SLF001
+    cache._CookieCacheManager._Cookie_cache = _CookieKeeper()  # noqa: SLF001
     SingletonMeta._instances.pop(YfData, None)  # noqa: SLF001
     return YfData(session=wire)
 

@@ -17,6 +17,11 @@ DEFAULT_SCHEMA = "public"
 _SCHEME = re.compile(r"postgres(ql)?(\+\w+)?://")
 _SEARCH_PATH = re.compile(r"(?:-c\s*|--)search_path=((?:\\.|[^\s\\])+)")
 
+_UNUSABLE = (
+    "This is not a database URL that can be used. Write it as "
+    "postgresql://user@host:port/database, with every special character as %XX."
+)
+
 # A password can hide in more places of a URL than one would think, so only parts that are known to
 # hold none are ever shown.
 _SHOWN = (
@@ -65,11 +70,10 @@ class Address:
             given = conninfo_to_dict(_strict(url))
         except (ProgrammingError, ValueError):
             # The driver quotes what it stumbles over, and that may be the password.
-            raise StoreUnavailable(
-                "This is not a database URL that can be used. Write it as "
-                "postgresql://user@host:port/database, with special characters as %XX."
-            ) from None
+            raise StoreUnavailable(_UNUSABLE) from None
         parameters = {name: str(value) for name, value in given.items() if value is not None}
+        if _is_torn(parameters):
+            raise StoreUnavailable(_UNUSABLE)
         schema = _schema(parameters.get("options", ""))
         return cls(
             conninfo=make_conninfo(**{**_DEFAULTS, **parameters, "client_encoding": "UTF8"}),
@@ -86,6 +90,13 @@ def _strict(url: str) -> str:
     pairs = (pair.partition("=") for pair in query.split("&"))
     values = (name + equals + value.replace("=", "%3D") for name, equals, value in pairs)
     return base + mark + "&".join(values)
+
+
+def _is_torn(parameters: Mapping[str, str]) -> bool:
+    """Whether a bare `@`, `:` or `/` in the password has put a piece of it somewhere else."""
+    port = parameters.get("port", "").replace(",", "")
+    places = parameters.get("host", "") + parameters.get("dbname", "")
+    return "@" in places or not (port.isascii() and (port.isdigit() or not port))
 
 
 def _schema(options: str) -> str:

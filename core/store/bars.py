@@ -9,7 +9,7 @@ from sqlalchemy import func, insert, select, update
 
 from core.model import AssetClass, SeriesInfo, SourceTotals
 from core.store import direct
-from core.store.schema import FLAG_PROVISIONAL, bars, coverage, series
+from core.store.schema import FLAG_PROVISIONAL, Whole, bars, coverage, series
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -151,8 +151,8 @@ def totals(connection: Connection) -> Any:
     return connection.execute(
         select(
             func.count().label("series"),
-            func.coalesce(func.sum(series.c.bars), 0).label("bars"),
-            func.coalesce(func.sum(series.c.provisional), 0).label("provisional"),
+            func.coalesce(func.sum(series.c.bars), 0).cast(Whole).label("bars"),
+            func.coalesce(func.sum(series.c.provisional), 0).cast(Whole).label("provisional"),
             func.count(series.c.symbol.distinct()).label("symbols"),
             func.min(series.c.first_ts).label("first_ts"),
             func.max(series.c.last_ts).label("last_ts"),

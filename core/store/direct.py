@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 def rows(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
     """Every row of the answer, as tuples."""
-    cursor = connection.connection.cursor()
+    if connection.dialect.name == "sqlite":
+        cursor = connection.connection.cursor()
+    else:
+        # Numbers come as bytes and not as text, which is quicker to read.
+        cursor = connection.connection.cursor(binary=True)
     try:
         cursor.execute(_placed(sql, connection.dialect.name), parameters)
         return list(cursor.fetchall())

@@ -45,7 +45,7 @@ def put_actions(
                 "value": one.value,
                 "fetched_at": now,
             }
-            for one in actions
+            for one in {(one.ex_ts, one.kind): one for one in actions}.values()
         ]
     )
     new = statement.excluded
@@ -122,7 +122,7 @@ def put_findings(
                 "detail": one.detail,
                 "found_at": now,
             }
-            for one in found
+            for one in {(one.ts, one.kind): one for one in found}.values()
         ]
     )
     connection.execute(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from core.store.schema import option_quotes, option_snapshots
+from core.store.schema import Whole, option_quotes, option_snapshots
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -106,7 +106,7 @@ def totals(connection: Connection) -> Row[Any]:
     snapshot = option_snapshots.c
     return connection.execute(
         select(
-            func.coalesce(func.sum(snapshot.contracts), 0).label("contracts"),
+            func.coalesce(func.sum(snapshot.contracts), 0).cast(Whole).label("contracts"),
             func.count(snapshot.symbol.distinct()).label("symbols"),
             func.count(snapshot.trading_ts.distinct()).label("trading_dates"),
             func.min(snapshot.trading_ts).label("first_ts"),

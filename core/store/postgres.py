@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlalchemy import Connection, Engine
+    from sqlalchemy.pool import ConnectionPoolEntry
 
     from core.runs import RunControl
 
@@ -56,6 +57,13 @@ SETTLE_RETRY_S = 0.1
 
 TRANSACTION = "stockyard_transaction"
 """Where a connection's `info` keeps the server's number of the write under way."""
+
+LIFE = "stockyard_server_life"
+"""Where it keeps which life of the server it was made in: a crash begins another."""
+
+_ASK_LIFE = """
+SELECT concat(pg_postmaster_start_time(), ' ', stats_reset) FROM pg_stat_bgwriter
+"""
 
 stamp = Table(
     admission.STAMP,
@@ -177,16 +185,15 @@ class Database:
         if _driver(connection).info.transaction_status == TransactionStatus.INERROR:
             # The server would answer COMMIT by rolling back, without an error.
             raise RuntimeError("a statement failed and its error was passed over")
-        transaction = str(connection.info[TRANSACTION])
+        transaction, life = str(connection.info[TRANSACTION]), str(connection.info[LIFE])
         try:
             _send(connection, "COMMIT")
         except psycopg.Error as error:
             if not connection.invalidated:
                 raise
-            outcome = self._outcome(transaction)
-            if outcome != "committed":
-                known = outcome == "aborted"
-                sentence = postgres_errors.lost if known else postgres_errors.in_doubt
+            saved = self._was_committed(transaction, life)
+            if not saved:
+                sentence = postgres_errors.in_doubt if saved is None else postgres_errors.lost
                 raise sentence(self.name) from error
 
     def roll_back(self, connection: Connection) -> None:
@@ -230,18 +237,32 @@ class Database:
     def tidy(self) -> None:
         """Nothing: the server looks after its own statistics."""
 
-    def _outcome(self, transaction: str) -> str:
-        """What became of a transaction: `committed`, `aborted`, or else nothing that is known."""
+    def _was_committed(self, transaction: str, life: str) -> bool | None:
+        """Whether the server has committed the transaction, None when it cannot be asked."""
         deadline = time.monotonic() + SETTLE_S
         while True:
-            status = ""
-            with suppress(StoreError, DBAPIError, psycopg.Error), self.engine.connect() as other:
-                asked = "SELECT pg_xact_status(%s::text::xid8)"
-                status = str(other.exec_driver_sql(asked, (transaction,)).scalar())
-            if status in ("committed", "aborted") or time.monotonic() > deadline:
-                return status
-            # It may be starting anew, or not have noticed yet that we are gone.
+            with suppress(StoreError, psycopg.Error), self.engine.connect() as connection:
+                status = _status(_driver(connection), transaction)
+                same_life = connection.info[LIFE] == life
+                if status == "committed":
+                    # A crash may have forgotten it and given its number to somebody else.
+                    return True if same_life else None
+                if status == "aborted" or not same_life:
+                    return False
+            if time.monotonic() > deadline:
+                return None
+            # The server may be starting anew, or may not have noticed yet that we are gone.
             threading.Event().wait(SETTLE_RETRY_S)
+
+
+def _status(driver: psycopg.Connection[Any], transaction: str) -> str:
+    """`committed`, `aborted` or `in progress`."""
+    try:
+        row = driver.execute("SELECT pg_xact_status(%s::text::xid8)", (transaction,)).fetchone()
+    except psycopg.errors.InvalidParameterValue:
+        # A number that the server has not given out, in this life.
+        return "aborted"
+    return str(row[0]) if row else ""
 
 
 def _make_engine(address: Address, *, lock_timeout_ms: int) -> Engine:
@@ -280,8 +301,14 @@ def _make_engine(address: Address, *, lock_timeout_ms: int) -> Engine:
         isolation_level="AUTOCOMMIT",
         pool_reset_on_return=None,
     )
+    event.listen(engine, "connect", _note_life)
     event.listen(engine, "checkout", _refuse_dead_line)
     return engine
+
+
+def _note_life(driver: psycopg.Connection[Any], record: ConnectionPoolEntry) -> None:
+    row = driver.execute(_ASK_LIFE).fetchone()
+    record.info[LIFE] = row[0] if row else ""
 
 
 def _refuse_dead_line(driver: psycopg.Connection[Any], *_: object) -> None:

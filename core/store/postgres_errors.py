@@ -94,8 +94,8 @@ def lost(name: str) -> StoreError:
 def in_doubt(name: str) -> StoreError:
     """The sentence for a connection that broke while the server was saving."""
     return StoreUnavailable(
-        f"The connection to {name} was lost while the last change was being saved, and the server "
-        "cannot be asked whether it was. Everything before is safe. Look, then try again."
+        f"The connection to {name} broke while the last change was being saved, and the server "
+        "cannot tell whether it was. Everything before is safe. Look, then try again."
     )
 
 

@@ -15,7 +15,7 @@ from core.model import (
     SymbolColumns,
     SymbolInfo,
 )
-from core.store.schema import run_items, sector_changes, series, symbols
+from core.store.schema import Whole, run_items, sector_changes, series, symbols
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -56,7 +56,9 @@ def upsert_listings(connection: Connection, listings: Iterable[SymbolInfo], *, n
     Sectors are left alone: a listing knows nothing of them. Only the eligibility that follows from
     the security type is brought up to date.
     """
-    rows = [_listing_row(info, now) for info in listings]
+    given = list(listings)
+    # PostgreSQL refuses to update a row twice in one statement, so the last of several counts.
+    rows = list({info.symbol: _listing_row(info, now) for info in given}.values())
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     for start in range(0, len(rows), CHUNK):
         statement = dialect.insert(symbols).values(rows[start : start + CHUNK])
@@ -79,7 +81,7 @@ def upsert_listings(connection: Connection, listings: Iterable[SymbolInfo], *, n
                 },
             )
         )
-    return len(rows)
+    return len(given)
 
 
 def unlisted(connection: Connection) -> list[tuple[str, str]]:
@@ -155,7 +157,7 @@ def columns(connection: Connection) -> SymbolColumns:
         select(
             series.c.symbol,
             func.count().label("series"),
-            func.sum(series.c.bars).label("bars"),
+            func.sum(series.c.bars).cast(Whole).label("bars"),
             func.min(series.c.first_ts).label("first_ts"),
             func.max(series.c.last_ts).label("last_ts"),
         )

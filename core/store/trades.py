@@ -41,9 +41,11 @@ _ROW = tuple(trades.c[field.name] for field in fields(TradeRow))
 def upsert(connection: Connection, rows: Iterable[dict[str, Any]]) -> int:
     """Store trades by their `trade_id`; how many were given."""
     given = list(rows)
+    # PostgreSQL refuses to update a row twice in one statement, so the last of several counts.
+    unique = list({row["trade_id"]: row for row in given}.values())
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    for start in range(0, len(given), CHUNK):
-        statement = dialect.insert(trades).values(given[start : start + CHUNK])
+    for start in range(0, len(unique), CHUNK):
+        statement = dialect.insert(trades).values(unique[start : start + CHUNK])
         changed = {
             name: statement.excluded[name] for name in given[0] if name not in ("id", "trade_id")
         }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import sqlite3
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from core.clock import ManualClock
@@ -46,25 +46,19 @@ ROW = {
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "cache.db"
-
-
-@pytest.fixture
-def store(path: Path) -> Iterator[Store]:
-    opened = Store.open(path)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
 def clock() -> ManualClock:
     return ManualClock(NOW)
 
 
 @pytest.fixture
-def options(store: Store, clock: ManualClock) -> OptionStore:
-    return OptionStore(store, clock)
+def options(sqlite_store: Store, clock: ManualClock) -> OptionStore:
+    return OptionStore(sqlite_store, clock)
+
+
+@pytest.fixture
+def any_options(any_store: Store, clock: ManualClock) -> OptionStore:
+    """Once on each database system, for what reaches the SQL."""
+    return OptionStore(any_store, clock)
 
 
 def chain(contracts: int = 4, **changes: Any) -> pd.DataFrame:
@@ -82,11 +76,11 @@ def read(options: OptionStore, symbol: str = "SPY") -> pd.DataFrame:
     return frame
 
 
-def test_a_chain_comes_back_as_it_was_stored(options: OptionStore) -> None:
-    written = options.store_raw_options("spy", DAY, chain(), underlying_price=101.5)
+def test_a_chain_comes_back_as_it_was_stored(any_options: OptionStore) -> None:
+    written = any_options.store_raw_options("spy", DAY, chain(), underlying_price=101.5)
     assert int(written) == written.stored == 4
     assert (written.rejected, written.reasons, written.kept) == (0, {}, "")
-    frame = read(options)
+    frame = read(any_options)
     assert frame.option_type.tolist() == ["call", "put"] * 2
     assert frame.strike.tolist() == [100, 100, 101, 101]
     assert (frame.expiration == "2024-02-16").all()
@@ -99,11 +93,11 @@ def test_a_chain_comes_back_as_it_was_stored(options: OptionStore) -> None:
     assert frame.attrs["other_sources"] == []
 
 
-def test_what_was_read_can_be_stored_again(options: OptionStore) -> None:
-    options.store_raw_options("SPY", DAY, chain(), source="one")
-    first = read(options)
-    assert int(options.store_raw_options("SPY", DAY, first, source="one")) == 4
-    pd.testing.assert_frame_equal(read(options), first)
+def test_what_was_read_can_be_stored_again(any_options: OptionStore) -> None:
+    any_options.store_raw_options("SPY", DAY, chain(), source="one")
+    first = read(any_options)
+    assert int(any_options.store_raw_options("SPY", DAY, first, source="one")) == 4
+    pd.testing.assert_frame_equal(read(any_options), first)
 
 
 @pytest.mark.parametrize(
@@ -189,10 +183,10 @@ def test_contracts_named_in_the_index_or_in_the_symbol_column(options: OptionSto
 
 
 @pytest.mark.parametrize("missing", [np.nan, None, pd.NA, "", "N/A"])
-def test_missing_values_are_stored_as_missing(options: OptionStore, missing: Any) -> None:
+def test_missing_values_are_stored_as_missing(any_options: OptionStore, missing: Any) -> None:
     frame = chain(1).astype(object).assign(bid=pd.Series([missing], dtype=object))
-    assert int(options.store_raw_options("SPY", DAY, frame)) == 1
-    assert read(options).bid.isna().all()
+    assert int(any_options.store_raw_options("SPY", DAY, frame)) == 1
+    assert read(any_options).bid.isna().all()
 
 
 BAD = [
@@ -314,15 +308,15 @@ def test_arguments_that_cannot_be_used_are_refused(
     assert options.get_options_stats()["total_contracts"] == 0
 
 
-def test_a_shorter_answer_never_replaces_a_longer_one_silently(options: OptionStore) -> None:
-    options.store_raw_options("SPY", DAY, chain(10))
-    written = options.store_raw_options("SPY", DAY, chain(8, bid=0.9))
+def test_a_shorter_answer_never_replaces_a_longer_one_silently(any_options: OptionStore) -> None:
+    any_options.store_raw_options("SPY", DAY, chain(10))
+    written = any_options.store_raw_options("SPY", DAY, chain(8, bid=0.9))
     assert int(written) == 0
     assert "was kept: it has 10 contracts, the new one only 8" in written.kept
-    assert (read(options).bid == 1.0).all()
-    forced = options.store_raw_options("SPY", DAY, chain(8, bid=0.9), replace=True)
+    assert (read(any_options).bid == 1.0).all()
+    forced = any_options.store_raw_options("SPY", DAY, chain(8, bid=0.9), replace=True)
     assert (int(forced), forced.kept) == (8, "")
-    assert len(read(options)) == 8
+    assert len(read(any_options)) == 8
 
 
 def test_a_poorer_answer_does_not_replace_a_complete_one(options: OptionStore) -> None:
@@ -335,16 +329,16 @@ def test_a_poorer_answer_does_not_replace_a_complete_one(options: OptionStore) -
 
 
 def test_a_later_answer_as_complete_replaces_the_snapshot_as_a_whole(
-    options: OptionStore, clock: ManualClock
+    any_options: OptionStore, clock: ManualClock
 ) -> None:
-    options.store_raw_options("SPY", DAY, chain(4))
+    any_options.store_raw_options("SPY", DAY, chain(4))
     clock.advance(600)
     later = chain(6).iloc[2:].assign(bid=1.1)
-    assert int(options.store_raw_options("SPY", DAY, later)) == 4
-    frame = read(options)
+    assert int(any_options.store_raw_options("SPY", DAY, later)) == 4
+    frame = read(any_options)
     assert frame.strike.tolist() == [101, 101, 102, 102]
     assert frame.attrs["fetched_at"] == int(NOW) + 600
-    assert options.get_options_stats()["total_contracts"] == 4
+    assert any_options.get_options_stats()["total_contracts"] == 4
 
 
 @pytest.mark.parametrize(
@@ -358,54 +352,49 @@ def test_an_empty_answer_changes_nothing(options: OptionStore, frame: pd.DataFra
     assert len(read(options)) == 4
 
 
-def test_a_failure_halfway_leaves_the_old_chain(options: OptionStore, path: Path) -> None:
-    options.store_raw_options("SPY", DAY, chain(4))
-    with sqlite3.connect(path) as connection:
-        connection.execute(
-            "CREATE TRIGGER break_off BEFORE INSERT ON option_quotes WHEN new.strike = 105 "
-            "BEGIN SELECT RAISE(ABORT, 'broken off'); END"
-        )
-    connection.close()
-    with pytest.raises(IntegrityError, match="broken off"):
-        options.store_raw_options("SPY", DAY, chain(40, bid=0.9))
-    frame = read(options)
-    assert len(frame) == 4
-    assert (frame.bid == 1.0).all()
-    assert options.get_options_stats()["total_contracts"] == 4
+def test_a_failure_halfway_leaves_the_old_chain(any_options: OptionStore, any_store: Store) -> None:
+    any_options.store_raw_options("SPY", DAY, chain(1))
+    with any_store.write() as connection:
+        connection.execute(text("CREATE UNIQUE INDEX hurdle ON option_quotes (snapshot_id, bid)"))
+    with pytest.raises(IntegrityError, match=r"(?i)unique"):
+        any_options.store_raw_options("SPY", DAY, chain(40, bid=0.9))
+    frame = read(any_options)
+    assert frame.bid.tolist() == [1.0]
+    assert any_options.get_options_stats()["total_contracts"] == 1
 
 
 def test_providers_are_never_mixed_and_the_best_one_answers(
-    options: OptionStore, clock: ManualClock
+    any_options: OptionStore, clock: ManualClock
 ) -> None:
-    options.store_raw_options("SPY", DAY, chain(4, ask=np.nan, bid=0.8), source="yahoo")
+    any_options.store_raw_options("SPY", DAY, chain(4, ask=np.nan, bid=0.8), source="yahoo")
     clock.advance(60)
-    options.store_raw_options("SPY", DAY, chain(2, bid=0.9), source="Alpaca:OPRA")
-    frame = read(options)
+    any_options.store_raw_options("SPY", DAY, chain(2, bid=0.9), source="Alpaca:OPRA")
+    frame = read(any_options)
     assert len(frame) == 2
     assert (frame.bid == 0.9).all()
     assert frame.attrs["source"] == "alpaca:opra"
     others = frame.attrs["other_sources"]
     assert [(one["source"], one["contracts"]) for one in others] == [("yahoo", 4)]
-    assert options.get_best_provider("SPY", DAY) == "alpaca:opra"
-    named = options.get_raw_options("SPY", DAY, source="yahoo")
+    assert any_options.get_best_provider("SPY", DAY) == "alpaca:opra"
+    named = any_options.get_raw_options("SPY", DAY, source="yahoo")
     assert named is not None
     assert (named.bid == 0.8).all()
-    assert options.get_raw_options("SPY", DAY, source="polygon") is None
+    assert any_options.get_raw_options("SPY", DAY, source="polygon") is None
 
 
-def test_among_equals_the_newest_answers(options: OptionStore, clock: ManualClock) -> None:
+def test_among_equals_the_newest_answers(any_options: OptionStore, clock: ManualClock) -> None:
     for source in ("zeta", "beta", "alpha"):
-        options.store_raw_options("SPY", DAY, chain(), source=source)
+        any_options.store_raw_options("SPY", DAY, chain(), source=source)
         clock.advance(60 if source == "zeta" else -120)
-    assert options.get_best_provider("SPY", DAY) == "beta"
+    assert any_options.get_best_provider("SPY", DAY) == "beta"
 
 
-def test_nothing_stored_is_no_frame(options: OptionStore) -> None:
-    assert options.get_raw_options("SPY", DAY) is None
-    assert options.get_best_provider("SPY", DAY) is None
-    assert options.snapshots("SPY") == []
-    assert options.delete_raw_options("SPY") == 0
-    assert options.get_options_stats() == {
+def test_nothing_stored_is_no_frame(any_options: OptionStore) -> None:
+    assert any_options.get_raw_options("SPY", DAY) is None
+    assert any_options.get_best_provider("SPY", DAY) is None
+    assert any_options.snapshots("SPY") == []
+    assert any_options.delete_raw_options("SPY") == 0
+    assert any_options.get_options_stats() == {
         "total_contracts": 0,
         "unique_symbols": 0,
         "trading_dates": 0,
@@ -421,16 +410,16 @@ def store_several(options: OptionStore) -> None:
     options.store_raw_options("QQQ", DAY, chain(6))
 
 
-def test_totals_and_snapshots(options: OptionStore) -> None:
-    store_several(options)
-    assert options.get_options_stats() == {
+def test_totals_and_snapshots(any_options: OptionStore) -> None:
+    store_several(any_options)
+    assert any_options.get_options_stats() == {
         "total_contracts": 18,
         "unique_symbols": 2,
         "trading_dates": 2,
         "sources": {"polygon": 11, "yahoo": 7},
         "date_range": {"min_date": "2024-01-12", "max_date": DAY},
     }
-    found = options.snapshots("spy")
+    found = any_options.snapshots("spy")
     assert [(one.trading_date, one.source, one.contracts) for one in found] == [
         (date(2024, 1, 16), "polygon", 5),
         (date(2024, 1, 16), "yahoo", 4),
@@ -451,14 +440,13 @@ def test_totals_and_snapshots(options: OptionStore) -> None:
     ],
 )
 def test_deleting_counts_contracts(
-    options: OptionStore, path: Path, arguments: dict[str, Any], deleted: int, left: int
+    any_options: OptionStore, any_store: Store, arguments: dict[str, Any], deleted: int, left: int
 ) -> None:
-    store_several(options)
-    assert options.delete_raw_options("SPY", **arguments) == deleted
-    assert options.get_options_stats()["total_contracts"] == left
-    with sqlite3.connect(path) as connection:
-        assert connection.execute("SELECT count(*) FROM option_quotes").fetchone() == (left,)
-    connection.close()
+    store_several(any_options)
+    assert any_options.delete_raw_options("SPY", **arguments) == deleted
+    assert any_options.get_options_stats()["total_contracts"] == left
+    with any_store.read() as connection:
+        assert connection.execute(text("SELECT count(*) FROM option_quotes")).scalar() == left
 
 
 def weights(frame: pd.DataFrame, options: OptionStore) -> tuple[float, dict[str, float]]:
@@ -516,12 +504,12 @@ def test_a_given_score_takes_the_place_of_the_computed_one(options: OptionStore)
     assert named.attrs["quality_parts"][0]["name"] == "given"
 
 
-def test_attributes_are_plain_enough_for_a_file(options: OptionStore) -> None:
+def test_attributes_are_plain_enough_for_a_file(any_options: OptionStore) -> None:
     extra = {"request": "chain", "pages": 3}
-    options.store_raw_options("SPY", DAY, chain(), source="a", provider_metadata=extra)
-    options.store_raw_options("SPY", DAY, chain(3), source="b")
-    options.store_raw_options("SPY", DAY, chain(4), source="a", provider_metadata=extra)
-    attributes = read(options).attrs
+    any_options.store_raw_options("SPY", DAY, chain(), source="a", provider_metadata=extra)
+    any_options.store_raw_options("SPY", DAY, chain(3), source="b")
+    any_options.store_raw_options("SPY", DAY, chain(4), source="a", provider_metadata=extra)
+    attributes = read(any_options).attrs
     assert json.loads(json.dumps(attributes)) == attributes
     assert attributes["provider_metadata"] == extra
 
@@ -547,7 +535,7 @@ def test_trading_dates_in_every_form(options: OptionStore, moment: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("symbol", "expected"),
     [
         ("AAPL240119C00150000", OccContract("AAPL", date(2024, 1, 19), "call", 150.0)),
         ("AAPL  240119P00150500", OccContract("AAPL", date(2024, 1, 19), "put", 150.5)),
@@ -559,8 +547,8 @@ def test_trading_dates_in_every_form(options: OptionStore, moment: Any) -> None:
         ("", None),
     ],
 )
-def test_contract_symbols(text: str, expected: OccContract | None) -> None:
-    assert parse_occ(text) == expected
+def test_contract_symbols(symbol: str, expected: OccContract | None) -> None:
+    assert parse_occ(symbol) == expected
 
 
 @given(
@@ -591,17 +579,17 @@ def test_a_score_is_what_its_parts_add_up_to(rows: list[dict[str, float | None]]
 
 
 @pytest.mark.shared
-def test_real_chains_survive_a_round_trip(options: OptionStore, shared_data: Path) -> None:
+def test_real_chains_survive_a_round_trip(any_options: OptionStore, shared_data: Path) -> None:
     files = sorted((shared_data / "options").glob("lean_*.csv.gz"))
     assert files
     rejected: list[str] = []
     for file in files:
         given = pd.read_csv(file)
         symbol, day = given.symbol[0], given.trading_date[0]
-        written = options.store_raw_options(symbol, day, given, source="lean")
+        written = any_options.store_raw_options(symbol, day, given, source="lean")
         assert written.stored + written.rejected == len(given)
         rejected.extend(written.reasons.values())
-        found = options.get_raw_options(symbol, day)
+        found = any_options.get_raw_options(symbol, day)
         assert found is not None
         assert len(found) == written.stored
         key = ["expiration", "strike", "option_type"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import sqlite3
 import threading
 import time
 from collections import defaultdict, deque
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
+from sqlalchemy import text
 
 from core.clock import ManualClock
 from core.errors import BadInput
@@ -54,7 +54,7 @@ ALL_COLUMNS = {
     "max_profit_pct": 11.0,
     "max_drawdown_pct": -2.5,
     "holding_period_hours": 28.5,
-    "strategy_name": "VoterAgent",
+    "strategy_name": "Breakout",
     "signal_strength": "BULLISH",
     "signal_confidence": 0.82,
     "entry_slippage_pct": 0.01,
@@ -68,20 +68,14 @@ ALL_COLUMNS = {
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "cache.db"
+def log(sqlite_store: Store) -> TradeLog:
+    return TradeLog(sqlite_store, ManualClock(NOW))
 
 
 @pytest.fixture
-def store(path: Path) -> Iterator[Store]:
-    opened = Store.open(path)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def log(store: Store) -> TradeLog:
-    return TradeLog(store, ManualClock(NOW))
+def any_log(any_store: Store) -> TradeLog:
+    """Once on each database system, for what reaches the SQL."""
+    return TradeLog(any_store, ManualClock(NOW))
 
 
 def utc(text: str) -> int:
@@ -99,24 +93,24 @@ def one(log: TradeLog) -> dict[str, Any]:
     return frame.iloc[0].to_dict()
 
 
-def test_a_trade_is_archived_once_and_says_what_became_of_it(log: TradeLog) -> None:
-    first = log.archive_trade(CLOSED)
+def test_a_trade_is_archived_once_and_says_what_became_of_it(any_log: TradeLog) -> None:
+    first = any_log.archive_trade(CLOSED)
     assert first
     assert (first.outcome, first.trade_id) == ("inserted", "t1")
     assert first.warnings == ()
-    assert log.archive_trade(CLOSED).outcome == "unchanged"
-    again = log.archive_trade({**CLOSED, "exit_price": 111})
+    assert any_log.archive_trade(CLOSED).outcome == "unchanged"
+    again = any_log.archive_trade({**CLOSED, "exit_price": 111})
     assert again
     assert again.outcome == "updated"
     assert again.net_pnl == Decimal(110)
-    assert len(log.get_trade_history()) == 1
+    assert len(any_log.get_trade_history()) == 1
 
 
-def test_every_column_of_the_old_table_is_taken_and_given_back(log: TradeLog) -> None:
-    written = log.archive_trade(ALL_COLUMNS)
+def test_every_column_of_the_old_table_is_taken_and_given_back(any_log: TradeLog) -> None:
+    written = any_log.archive_trade(ALL_COLUMNS)
     assert written.warnings == ()
     assert written.net_pnl == Decimal("98.5")
-    row = one(log)
+    row = one(any_log)
     times = {"entry_date", "exit_date", "created_at"}
     for name, value in ALL_COLUMNS.items():
         if name in {"id", "notes"}:
@@ -129,14 +123,17 @@ def test_every_column_of_the_old_table_is_taken_and_given_back(log: TradeLog) ->
     assert (row["status"], row["given_pnl"]) == ("closed", 98.5)
 
 
-def test_a_history_row_can_be_archived_again_and_changes_nothing(log: TradeLog) -> None:
-    log.archive_trade(ALL_COLUMNS)
-    log.archive_trade({**ENTRY, "trade_id": "t2", "quantity": -3, "notes": "half size"})
-    log.archive_trade({**ENTRY, "trade_id": "t3", "exit_date": "2024-02-01", "realized_pnl": -4})
-    before = log.get_trade_history()
-    outcomes = [log.archive_trade(row).outcome for row in before.to_dict("records")]
-    assert outcomes == ["unchanged"] * 3
-    pd.testing.assert_frame_equal(log.get_trade_history(), before)
+def test_a_history_row_can_be_archived_again_and_changes_nothing(any_log: TradeLog) -> None:
+    any_log.archive_trade(ALL_COLUMNS)
+    any_log.archive_trade({**ENTRY, "trade_id": "t2", "quantity": -3, "notes": "half size"})
+    any_log.archive_trade(
+        {**ENTRY, "trade_id": "t3", "exit_date": "2024-02-01", "realized_pnl": -4}
+    )
+    any_log.archive_trade({**CLOSED, "trade_id": "t4", "commission_paid": 1})
+    before = any_log.get_trade_history()
+    outcomes = [any_log.archive_trade(row).outcome for row in before.to_dict("records")]
+    assert outcomes == ["unchanged"] * 4
+    pd.testing.assert_frame_equal(any_log.get_trade_history(), before)
 
 
 @pytest.mark.parametrize("name", ["trade_id", "symbol", "entry_date", "entry_price", "quantity"])
@@ -235,14 +232,16 @@ def test_a_plain_note_stays_plain(log: TradeLog) -> None:
     assert one(log)["notes"] == "bought the {dip"
 
 
-def test_a_trade_archived_at_the_order_is_completed_after_the_fill(log: TradeLog) -> None:
-    log.archive_trade({**ENTRY, "initial_stop_loss": 95, "strategy_name": "S", "notes": {"a": 1}})
-    assert one(log)["status"] == "open"
-    written = log.archive_trade(
+def test_a_trade_archived_at_the_order_is_completed_after_the_fill(any_log: TradeLog) -> None:
+    any_log.archive_trade(
+        {**ENTRY, "initial_stop_loss": 95, "strategy_name": "S", "notes": {"a": 1}}
+    )
+    assert one(any_log)["status"] == "open"
+    written = any_log.archive_trade(
         {**CLOSED, "exit_reason": "target", "exit_order_id": None, "notes": {"b": 2}}
     )
     assert (written.outcome, written.net_pnl) == ("updated", Decimal(100))
-    row = one(log)
+    row = one(any_log)
     assert (row["initial_stop_loss"], row["strategy_name"]) == (95, "S")
     assert (row["status"], row["exit_reason"]) == ("closed", "target")
     assert json.loads(row["notes"]) == {"a": 1, "b": 2}
@@ -283,7 +282,7 @@ def test_an_update_without_an_exit_does_not_reopen_a_trade_unless_told_to(log: T
 @pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/Los_Angeles"])
 def test_times_are_new_yorks_unless_they_say_otherwise_wherever_the_machine_is(
     log: TradeLog,
-    store: Store,
+    sqlite_store: Store,
     monkeypatch: pytest.MonkeyPatch,
     given: Any,
     instant: str,
@@ -293,7 +292,7 @@ def test_times_are_new_yorks_unless_they_say_otherwise_wherever_the_machine_is(
     time.tzset()
     try:
         log.archive_trade({**ENTRY, "entry_date": given})
-        assert stored(store)[0].entry_at == utc(instant)
+        assert stored(sqlite_store)[0].entry_at == utc(instant)
         assert one(log)["entry_date"] == pd.Timestamp(instant, tz="UTC")
     finally:
         monkeypatch.undo()
@@ -313,7 +312,7 @@ def test_a_trade_in_the_future_is_stored_with_a_warning(log: TradeLog) -> None:
     assert "future" in written.warnings[0]
 
 
-def test_money_is_exact(log: TradeLog, store: Store) -> None:
+def test_money_is_exact(any_log: TradeLog, any_store: Store) -> None:
     trade = {
         **CLOSED,
         "entry_price": 0.1,
@@ -321,8 +320,8 @@ def test_money_is_exact(log: TradeLog, store: Store) -> None:
         "quantity": Decimal("0.00000003"),
         "commission_paid": "0.000000001",
     }
-    written = log.archive_trade(trade)
-    row = stored(store)[0]
+    written = any_log.archive_trade(trade)
+    row = stored(any_store)[0]
     assert (row.entry_price, row.exit_price) == (Decimal("0.1"), Decimal("0.3"))
     assert row.quantity == Decimal("0.00000003")
     assert written.net_pnl == Decimal("0.00000001")
@@ -391,10 +390,10 @@ def test_what_cannot_be_derived_is_taken_as_given(log: TradeLog) -> None:
     assert row["notes"] is None
 
 
-def test_an_option_without_a_multiplier_is_asked_about(log: TradeLog, store: Store) -> None:
+def test_an_option_without_a_multiplier_is_asked_about(log: TradeLog, sqlite_store: Store) -> None:
     trade = {**CLOSED, "symbol": "AAPL  240119C00150000", "asset_type": "options"}
     assert "multiplier: none was given" in log.archive_trade(trade).warnings[0]
-    assert stored(store)[0].symbol == "AAPL240119C00150000"
+    assert stored(sqlite_store)[0].symbol == "AAPL240119C00150000"
     assert log.archive_trade({**trade, "multiplier": 100}).warnings == ()
     assert log.archive_trade(trade).net_pnl == Decimal(10_000)
 
@@ -439,18 +438,18 @@ def archive_days(log: TradeLog) -> None:
     ],
 )
 def test_histories_are_filtered_by_new_york_days(
-    log: TradeLog, arguments: dict[str, Any], expected: str
+    any_log: TradeLog, arguments: dict[str, Any], expected: str
 ) -> None:
-    archive_days(log)
-    frame = log.get_trade_history(**arguments)
+    archive_days(any_log)
+    frame = any_log.get_trade_history(**arguments)
     assert "".join(frame.trade_id) == expected
     assert tuple(frame.columns) == FRAME_COLUMNS
 
 
-def test_an_empty_history_has_the_columns_and_types_of_a_full_one(log: TradeLog) -> None:
-    empty = log.get_trade_history()
-    archive_days(log)
-    full = log.get_trade_history()
+def test_an_empty_history_has_the_columns_and_types_of_a_full_one(any_log: TradeLog) -> None:
+    empty = any_log.get_trade_history()
+    archive_days(any_log)
+    full = any_log.get_trade_history()
     assert empty.empty
     assert empty.dtypes.to_dict() == full.dtypes.to_dict()
 
@@ -492,9 +491,9 @@ def test_open_trades_do_not_dilute_the_win_rate(log: TradeLog) -> None:
     assert found["profit_factor"] == math.inf
 
 
-def test_statistics_by_hand(log: TradeLog) -> None:
-    archive_results(log, 30, -20, 0, -10.5, None, 15, initial_stop_loss=90)
-    found = log.get_trade_stats()
+def test_statistics_by_hand(any_log: TradeLog) -> None:
+    archive_results(any_log, 30, -20, 0, -10.5, None, 15, initial_stop_loss=90)
+    found = any_log.get_trade_stats()
     expected = {
         "total_trades": 5,
         "winning_trades": 2,
@@ -523,6 +522,23 @@ def test_statistics_by_hand(log: TradeLog) -> None:
     assert 0 < low < 40 < high < 100
 
 
+def test_the_risk_of_a_short_is_above_its_entry(any_log: TradeLog) -> None:
+    any_log.archive_trade({**CLOSED, "side": "short", "multiplier": 2, "initial_stop_loss": 105})
+    found = any_log.get_trade_stats()
+    assert (found["trades_with_risk"], found["avg_r"]) == (1, -2)
+
+
+def test_what_an_import_says_an_open_trade_earned_counts_nowhere(
+    any_log: TradeLog, any_store: Store
+) -> None:
+    row = {"trade_id": "i", "symbol": "A", "side": "long", "quantity": Decimal(1), "entry_at": 0}
+    row |= {"entry_price": Decimal(1), "net_pnl": Decimal(9)}
+    with any_store.write() as connection:
+        stored_trades.upsert(connection, [row])
+    found = any_log.get_trade_stats()
+    assert (found["total_trades"], found["total_pnl"], found["open_trades"]) == (0, 0, 1)
+
+
 def test_statistics_go_by_exit_time(log: TradeLog) -> None:
     log.archive_trade({**CLOSED, "exit_date": "2024-03-01", "exit_price": 150})
     late = {**ENTRY, "trade_id": "t2", "entry_date": "2024-02-01", "exit_date": "2024-02-02"}
@@ -531,52 +547,52 @@ def test_statistics_go_by_exit_time(log: TradeLog) -> None:
     assert log.get_trade_stats()["max_drawdown"] == -100
 
 
-def test_statistics_of_an_empty_log(log: TradeLog) -> None:
-    found = log.get_trade_stats()
+def test_statistics_of_an_empty_log(any_log: TradeLog) -> None:
+    found = any_log.get_trade_stats()
     assert (found["total_trades"], found["open_trades"], found["total_pnl"]) == (0, 0, 0)
     assert found["profit_factor"] is None
     assert found["win_rate_pct"] is None
 
 
-def test_a_closed_trade_without_a_pnl_counts_on_its_own(log: TradeLog) -> None:
-    written = log.archive_trade({**ENTRY, "exit_date": "2024-01-16"})
+def test_a_closed_trade_without_a_pnl_counts_on_its_own(any_log: TradeLog) -> None:
+    written = any_log.archive_trade({**ENTRY, "exit_date": "2024-01-16"})
     assert "no statistic counts" in written.warnings[0]
-    found = log.get_trade_stats()
+    found = any_log.get_trade_stats()
     assert (found["total_trades"], found["open_trades"], found["unpriced_trades"]) == (0, 0, 1)
 
 
-def test_different_currencies_are_never_added_up(log: TradeLog) -> None:
-    archive_results(log, 10, 20)
-    archive_results(log, -5, currency="eur")
+def test_different_currencies_are_never_added_up(any_log: TradeLog) -> None:
+    archive_results(any_log, 10, 20)
+    archive_results(any_log, -5, currency="eur")
     with pytest.raises(BadInput, match=r"^currency: .*EUR and USD"):
-        log.get_trade_stats()
-    assert log.get_trade_stats(currency="usd")["total_pnl"] == 30
-    euros = log.get_trade_stats(currency="EUR")
+        any_log.get_trade_stats()
+    assert any_log.get_trade_stats(currency="usd")["total_pnl"] == 30
+    euros = any_log.get_trade_stats(currency="EUR")
     assert (euros["total_pnl"], euros["currency"]) == (-5, "EUR")
 
 
-def test_statistics_of_symbols_and_strategies_add_up(log: TradeLog) -> None:
-    archive_results(log, 10.1, -3.3, 0.2, symbol="AAPL", strategy_name="X")
-    archive_results(log, 5.5, -0.7, symbol="MSFT", strategy_name="X")
-    archive_results(log, -20.9, symbol="MSFT", strategy_name="Y", exit_reason="stop")
-    whole = log.get_trade_stats()
-    apple, microsoft = log.get_trade_stats("aapl"), log.get_trade_stats("MSFT")
+def test_statistics_of_symbols_and_strategies_add_up(any_log: TradeLog) -> None:
+    archive_results(any_log, 10.1, -3.3, 0.2, symbol="AAPL", strategy_name="X")
+    archive_results(any_log, 5.5, -0.7, symbol="MSFT", strategy_name="X")
+    archive_results(any_log, -20.9, symbol="MSFT", strategy_name="Y", exit_reason="stop")
+    whole = any_log.get_trade_stats()
+    apple, microsoft = any_log.get_trade_stats("aapl"), any_log.get_trade_stats("MSFT")
     assert apple["total_pnl"] == 7
     assert apple["total_pnl"] + microsoft["total_pnl"] == pytest.approx(whole["total_pnl"])
-    assert log.get_trade_stats(strategy="Y")["total_pnl"] == -20.9
-    assert log.get_trade_stats("MSFT", "X")["total_trades"] == 2
+    assert any_log.get_trade_stats(strategy="Y")["total_pnl"] == -20.9
+    assert any_log.get_trade_stats("MSFT", "X")["total_trades"] == 2
     for by in ("symbol", "strategy_name", "exit_reason", "side", "day", "month", "year"):
-        parts = log.get_trade_breakdown(by)
+        parts = any_log.get_trade_breakdown(by)
         assert parts.index.name == by
         assert parts.total_trades.sum() == whole["total_trades"]
         assert parts.total_pnl.sum() == pytest.approx(whole["total_pnl"])
-    by_symbol = log.get_trade_breakdown("symbol")
+    by_symbol = any_log.get_trade_breakdown("symbol")
     assert by_symbol.index.tolist() == ["AAPL", "MSFT"]
     assert by_symbol.loc["AAPL", "total_pnl"] == 7
-    assert log.get_trade_breakdown("month").index.tolist() == ["2024-02"]
-    assert log.get_trade_breakdown("symbol", strategy="Y").index.tolist() == ["MSFT"]
+    assert any_log.get_trade_breakdown("month").index.tolist() == ["2024-02"]
+    assert any_log.get_trade_breakdown("symbol", strategy="Y").index.tolist() == ["MSFT"]
     with pytest.raises(BadInput, match=r"^by: "):
-        log.get_trade_breakdown("colour")
+        any_log.get_trade_breakdown("colour")
 
 
 def test_an_empty_breakdown_has_its_columns(log: TradeLog) -> None:
@@ -585,11 +601,13 @@ def test_an_empty_breakdown_has_its_columns(log: TradeLog) -> None:
     assert "total_pnl" in empty.columns
 
 
-def test_the_same_trade_from_many_threads_is_one_row(path: Path, store: Store) -> None:
+def test_the_same_trade_from_many_threads_is_one_row(
+    any_location: Path | str, any_store: Store
+) -> None:
     outcomes: list[str] = []
 
     def work(number: int) -> None:
-        own = Store.open(path)
+        own = Store.open(any_location)
         try:
             log = TradeLog(own, ManualClock(NOW))
             trade = {**CLOSED, "exit_price": number}
@@ -604,19 +622,18 @@ def test_the_same_trade_from_many_threads_is_one_row(path: Path, store: Store) -
         thread.join()
     assert outcomes.count("inserted") == 1
     assert len(outcomes) == 20
-    assert len(stored(store)) == 1
+    assert len(stored(any_store)) == 1
 
 
 def test_an_update_keeps_the_row_and_what_other_programs_know_of_it(
-    log: TradeLog, path: Path
+    any_log: TradeLog, any_store: Store
 ) -> None:
-    log.archive_trade(ENTRY)
-    before = one(log)["id"]
-    with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE trades SET account = 'noted elsewhere'")
-    connection.close()
-    log.archive_trade(CLOSED)
-    row = one(log)
+    any_log.archive_trade(ENTRY)
+    before = one(any_log)["id"]
+    with any_store.write() as connection:
+        connection.execute(text("UPDATE trades SET account = 'noted elsewhere'"))
+    any_log.archive_trade(CLOSED)
+    row = one(any_log)
     assert (row["id"], row["broker_account"]) == (before, "noted elsewhere")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from contextlib import contextmanager
@@ -329,3 +330,13 @@ def test_an_unreachable_server_is_down_not_blocked(tmp_path) -> None:
 
 def test_the_clock_of_the_program_is_the_machines() -> None:
     assert abs(SystemClock().now() - time.time()) < 5
+
+
+def test_one_cache_after_another_in_one_process(tmp_path, practice) -> None:
+    for number in range(2):
+        folder = tmp_path / f"cache{number}"
+        folder.mkdir()
+        with cache_on(practice, folder) as services:
+            ask(services, "AAPL")
+        # What yfinance keeps for a session must not point into a folder that is gone.
+        shutil.rmtree(folder)

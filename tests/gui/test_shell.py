@@ -523,6 +523,7 @@ class TestFaults:
 
             def paintEvent(self, _event: object) -> None:
                 self.paints += 1
+                QTimer.singleShot(0, self.update)
                 raise LookupError("planted in a paint event")
 
         told: list[object] = []
@@ -531,11 +532,9 @@ class TestFaults:
         with self.reporting() as reporter:
             reporter.raised.connect(told.append)
             widget.show()
-            for _ in range(20):
-                widget.repaint()
+            qtbot.waitUntil(lambda: widget.paints >= 20)
             qtbot.waitUntil(lambda: bool(told))
             widget.hide()
-        assert widget.paints >= 20
         assert len(told) == 1
         assert len([one for one in caplog.records if "planted" in one.getMessage()]) == 1
 

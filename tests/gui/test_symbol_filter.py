@@ -34,7 +34,7 @@ TABLE = """
 XOM     |Exxon Mobil       |stock |common |NYSE  |Energy|Oil & Gas Integrated|found|2516|2016-01-04|2024-05-31
 AAPL    |Apple Inc.        |stock |common |NASDAQ|Technology|Consumer Electronics|found|100|2023-01-03|2023-06-30
 EL      |Estée Lauder      |stock |common |NYSE  |Consumer Defensive|Household & Personal Products|found|0||
-SPY     |SPDR S&P 500 ETF Trust|fund|etf  |ARCA  |||none|8000|1993-01-29|2024-06-03
+SPY     |SPDR S&P 500 ETF Trust|fund|etf  |ARCA  |||none|8000|1993-01-29|2024-06-01
 KTTAW   |Pasithea Warrant  |stock |warrant|NASDAQ|||ineligible|0||
 ZZZ     |                  |stock |common |      |||failed|0||
 OLD     |Old Energy Trust  |stock |common |NYSE  |||not_found|1|1999-12-31|1999-12-31

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QModelIndex, QPoint, Qt
 from PySide6.QtGui import QContextMenuEvent, QGuiApplication
 from PySide6.QtWidgets import QApplication, QLineEdit, QMenu, QVBoxLayout, QWidget
 
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
     from gui.tasks import Tasks
     from gui.theme import ThemeManager
-
-# The off-screen platform says so of size hints and of menus.
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support", extend=True)
 
 COLUMNS = (
     Column("symbol", "Symbol"),
@@ -78,6 +75,10 @@ def view(model: ColumnTableModel, qtbot: QtBot) -> TableView:
 
 def clipboard() -> str:
     return QGuiApplication.clipboard().text()
+
+
+no_menus_off_screen = pytest.mark.qt_log_ignore("This plugin does not support")
+"""Qt's off-screen platform says of a menu that it can neither raise it nor grab the keyboard."""
 
 
 # --- Sorting and filtering in memory ----------------------------------------------------------
@@ -330,6 +331,7 @@ def entries(menu: QMenu) -> dict[str, Any]:
     return {action.text().replace("&&", "&"): action for action in menu.actions()}
 
 
+@no_menus_off_screen
 def test_the_menu_key_opens_the_rows_menu_with_sort_and_columns(
     view: TableView, model: ColumnTableModel, qtbot: QtBot
 ) -> None:
@@ -350,6 +352,7 @@ def test_the_menu_key_opens_the_rows_menu_with_sort_and_columns(
     menu.close()
 
 
+@no_menus_off_screen
 def test_the_last_column_cannot_be_hidden(view: TableView, qtbot: QtBot) -> None:
     for column in (0, 1, 3):
         view.setColumnHidden(column, True)
@@ -599,6 +602,38 @@ def test_a_repaint_asks_for_no_more_cells_than_it_shows(qtbot: QtBot) -> None:
     assert 0 < model.calls <= rows * 4
 
 
+def test_selecting_everything_does_not_walk_through_the_rows(qtbot: QtBot) -> None:
+    class Counted(ColumnTableModel):
+        asked = 0
+
+        def rowCount(self, parent: Any = QModelIndex()) -> int:  # noqa: B008 - Qt's default
+            self.asked += 1
+            return super().rowCount(parent)
+
+    model = Counted(COLUMNS)
+    view = TableView(model, name="Many")
+    qtbot.addWidget(view)
+    model.set_data(table_data([(f"S{n}", "", n, 1.0) for n in range(20_000)]))
+    with qtbot.waitExposed(view):
+        view.show()
+    model.asked = 0
+    view.selectAll()
+    view.grab()
+    assert model.asked < 2_000
+
+
+def test_a_click_on_a_heading_does_not_select_the_column(
+    model: ColumnTableModel, qtbot: QtBot
+) -> None:
+    view = TableView(model, name="Cells", cells=True)
+    qtbot.addWidget(view)
+    with qtbot.waitExposed(view):
+        view.show()
+    click_heading(view, 2, qtbot)
+    assert model.sorted_by == ("bars", True)
+    assert not view.selectionModel().hasSelection()
+
+
 def test_every_table_has_accessible_names(view: TableView) -> None:
     assert view.accessibleName() == "Stocks"
     assert view.horizontalHeader().accessibleName()
@@ -726,9 +761,11 @@ def test_answers_for_an_older_list_are_dropped(
     qtbot.waitUntil(lambda: len(rows.asked) == 1)
     paged.set_ids([7, 8])
     assert look_at(paged, 0) == PENDING_TEXT
+    seen: list[str] = []
+    paged.dataChanged.connect(lambda *_: seen.append(look_at(paged, 0)))
     rows.gate.set()
-    wait_for(paged, 0, qtbot)
     qtbot.waitUntil(lambda: tasks.pending == 0)
+    assert seen == ["row 7"]
     assert shown(paged) == ["row 7", "row 8"]
 
 

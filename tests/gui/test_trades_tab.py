@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtGui import QColor, QGuiApplication
 from PySide6.QtWidgets import QAbstractButton, QLabel, QLineEdit, QPushButton, QToolButton, QWidget
 
 from core.model import TradeRow, TradeSummary
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from gui.chart import PriceChart
     from gui.tasks import Tasks
     from gui.theme import ThemeManager
-
-# The off-screen platform says so of size hints and of menus.
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support", extend=True)
 
 COUNT = 5_000
 
@@ -323,6 +320,37 @@ def test_the_chosen_trade_is_shown_on_the_bars_of_its_time(services: Services, p
     at = sessions.index(entry[:10])
     assert left == pytest.approx(at - AROUND - 0.5)
     assert at < right
+
+
+def accent_pixels(page: Page, themes: ThemeManager) -> int:
+    image = page.chart().grab().toImage()
+    accent = QColor(themes.theme.accent)
+    return sum(
+        image.pixelColor(x, y) == accent
+        for x in range(image.width())
+        for y in range(image.height())
+    )
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_entry_and_exit_are_marked_on_the_chart(
+    services: Services, page: Page, themes: ThemeManager, mode: str
+) -> None:
+    themes.set_mode(mode)
+    add_bars(services, "IBM")
+    add_bars(services, "AAPL")
+    page.table.sort_by("net_pnl")
+    page.settle()
+    page.table.selectRow(2)
+    page.settle()
+    closed = accent_pixels(page, themes)
+    page.table.sort_by("exit_at")
+    page.settle()
+    page.table.selectRow(COUNT - 1)
+    page.settle()
+    assert page.says("still open")
+    still_open = accent_pixels(page, themes)
+    assert 20 < still_open < closed
 
 
 def test_a_trade_without_bars_of_its_time_says_so(page: Page) -> None:
