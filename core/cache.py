@@ -96,7 +96,7 @@ class MarketCache:
         clock: Clock | None = None,
         store: Store | None = None,
     ) -> None:
-        """Open the cache at a path (made when absent); the user's own when none is given.
+        """Open the cache at a path (made when absent) or a PostgreSQL URL; else the user's own.
 
         `timeout` is how many seconds a write waits for another program. With `store`, an open one
         is used and left open by `close`.
@@ -104,7 +104,11 @@ class MarketCache:
         self._clock: Clock = clock or SystemClock()
         self._owns_store = store is None
         if store is None:
-            store = Store.open(_path(location), clock=self._clock, patience_s=timeout)
+            store = Store.open(
+                _default_path() if location is None else location,
+                clock=self._clock,
+                patience_s=timeout,
+            )
         self._store = store
         self._consumer = consumer
         self._ids: dict[SeriesKey, int] = {}
@@ -807,9 +811,7 @@ def _sums(overview: Any, name: str) -> dict[str, int]:
     return dict(found)
 
 
-def _path(location: Path | str | None) -> Path:
-    if location is not None:
-        return Path(location)
+def _default_path() -> Path:
     import platformdirs
 
     return Path(platformdirs.user_data_dir("stockyard", appauthor=False)) / "stockyard.db"

@@ -383,13 +383,17 @@ class TradeRow:
 
 @dataclass(frozen=True, slots=True)
 class TradeSummary:
-    """Totals over stored trades. Wins and losses count closed trades by their net P&L."""
+    """Totals over stored trades. Wins and losses count closed trades by their net P&L.
+
+    `net_pnl` is None when the trades are in several `currencies`: those have no sum.
+    """
 
     trades: int
     open: int
     wins: int
     losses: int
-    net_pnl: Decimal
+    net_pnl: Decimal | None
+    currencies: tuple[str, ...]
     demo: int
 
 

@@ -1,31 +1,34 @@
-"""The program: from the command line to the window and back."""
+"""The program: from the command line to the window and back.
+
+Nothing that takes time is imported up here: the empty frame is painted first.
+"""
 
 from __future__ import annotations
 
 import argparse
 import logging
 import os
-import signal
-import socket
 import sys
 import tempfile
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import platformdirs
-from PySide6.QtCore import QLocale, QObject, QSocketNotifier, Signal, Slot
+from PySide6.QtCore import QLocale, QObject, Slot
 from PySide6.QtWidgets import QApplication
 
 from core import __version__
-from gui import faults, window_state
-from gui.main_window import MainWindow
-from gui.opening import CacheChoice, open_cache
-from gui.theme import MODES, ThemeManager, app_icon
+from gui import window_state
+from gui.frame import Frame
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import ModuleType
+
+    from gui.faults import FaultReporter
+    from gui.main_window import MainWindow
+    from gui.signals import SystemSignals
+    from gui.tasks import Tasks
 
 log = logging.getLogger("stockyard")
 
@@ -40,41 +43,122 @@ def main(argv: Sequence[str] | None = None) -> int:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     with ExitStack() as at_the_end:
         data_dir = _data_dir(options, at_the_end)
-        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handler = faults.start_logging(data_dir, debug=options.debug)
-        at_the_end.callback(faults.stop_logging, handler)
-        at_the_end.enter_context(faults.start_crash_log(data_dir))
-        return _run(options, data_dir)
-
-
-def _run(options: argparse.Namespace, data_dir: Path) -> int:
-    app = make_application()
-    reporter = faults.FaultReporter(app)
-    reporter.install()
-    state = window_state.load(data_dir)
-    themes = ThemeManager(app)
-    themes.set_zoom(state.zoom)
-    themes.set_mode(options.theme or state.theme)
-    window = MainWindow(themes, state, data_dir, partial(open_cache, data_dir=data_dir))
-    reporter.raised.connect(window.banners.say)
-    window.closed.connect(app.quit)
-    signals = SystemSignals(app)
-    signals.received.connect(window.close_without_asking)
-    window.show()
-    window.open(CacheChoice(options.db, demo=options.demo))
-    log.info("Stockyard %s started", __version__)
-    try:
+        app = make_application()
+        program = Program(app, options, data_dir, at_the_end)
+        program.frame.show()
         code = app.exec()
-    finally:
-        signals.uninstall()
-        reporter.uninstall()
-    log.info("Stockyard ended")
-    if not window.clean:
-        # A thread hangs in a call that cannot be ended. Letting go of the window would wait for
-        # it, and so would the interpreter.
-        logging.shutdown()
-        os._exit(code)
+        program.end()
+        if not program.clean:
+            # A thread hangs in a call that cannot be ended. Letting go of the window would wait
+            # for it, and so would the interpreter.
+            logging.shutdown()
+            os._exit(code)
+        del program
     return code
+
+
+class Program(QObject):
+    """Puts the program together around the frame, once that is on the screen."""
+
+    def __init__(
+        self,
+        app: QApplication,
+        options: argparse.Namespace,
+        data_dir: Path,
+        at_the_end: ExitStack,
+    ) -> None:
+        super().__init__(app)
+        self._app = app
+        self._options = options
+        self._data_dir = data_dir
+        self._at_the_end = at_the_end
+        self._state = window_state.load(data_dir)
+        self._state.theme = options.theme or self._state.theme
+        self._window: MainWindow | None = None
+        self._taken: tuple[Tasks, SystemSignals, FaultReporter] | None = None
+        self._loads = True
+        self.frame = Frame(self._state)
+        self.frame.painted.connect(self._load)
+        self.frame.abandoned.connect(self._abandon)
+
+    @property
+    def clean(self) -> bool:
+        """Whether every thread has ended."""
+        return self._window is None or self._window.clean
+
+    @Slot()
+    def _load(self) -> None:
+        """Start what has to run before any of our code can fail, then load the window."""
+        from gui import faults
+        from gui.signals import SystemSignals
+        from gui.tasks import Tasks
+
+        self._data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handler = faults.start_logging(self._data_dir, debug=self._options.debug)
+        self._at_the_end.callback(faults.stop_logging, handler)
+        self._at_the_end.enter_context(faults.start_crash_log(self._data_dir))
+        self._reporter = faults.FaultReporter(self)
+        self._reporter.install()
+        signals = SystemSignals(self)
+        signals.received.connect(self._leave)
+        log.info("Stockyard %s started", __version__)
+        tasks = Tasks(self)
+        self._taken = (tasks, signals, self._reporter)
+        tasks.run(_load_window, self._fill, self._could_not_load)
+
+    def _fill(self, module: ModuleType) -> None:
+        from functools import partial
+
+        from gui.opening import CacheChoice, open_cache
+        from gui.theme import ThemeManager, app_icon
+
+        if not self._loads:
+            return
+        themes = ThemeManager(self._app)
+        themes.set_zoom(self._state.zoom)
+        themes.set_mode(self._state.theme)
+        self._app.setWindowIcon(app_icon())
+        opener = partial(open_cache, data_dir=self._data_dir)
+        window: MainWindow = module.MainWindow(
+            themes, self._state, self._data_dir, opener, self.frame
+        )
+        self._window = window
+        self._reporter.raised.connect(window.banners.say)
+        window.closed.connect(self._app.quit)
+        self.frame.fill(window)
+        window.open(CacheChoice(self._options.db, demo=self._options.demo))
+
+    def _could_not_load(self, error: BaseException) -> None:
+        self._reporter.report(error)
+        self._app.exit(1)
+
+    @Slot()
+    def _leave(self) -> None:
+        if self._window is not None:
+            self._window.close_without_asking()
+        else:
+            self._abandon()
+
+    @Slot()
+    def _abandon(self) -> None:
+        self._loads = False
+        self._app.quit()
+
+    def end(self) -> None:
+        """Give back what was taken over."""
+        if self._taken is not None:
+            tasks, signals, reporter = self._taken
+            tasks.close()
+            signals.uninstall()
+            reporter.uninstall()
+            log.info("Stockyard ended")
+
+
+def _load_window() -> ModuleType:
+    """The module of the window; for a worker, because the frame is on the screen meanwhile."""
+    from gui import main_window
+
+    return main_window
 
 
 def make_application() -> QApplication:
@@ -84,54 +168,11 @@ def make_application() -> QApplication:
     app.setApplicationName("stockyard")
     app.setApplicationVersion(__version__)
     app.setDesktopFileName("stockyard")
-    app.setWindowIcon(app_icon())
     app.setQuitOnLastWindowClosed(False)
-    if QLocale.system().language() == QLocale.Language.C:
+    if QLocale().name() == "C":
         # The C locale writes numbers without separators, which nobody can read.
-        QLocale.setDefault(QLocale(QLocale.Language.English, QLocale.Country.UnitedStates))
+        QLocale.setDefault(QLocale("en_US"))
     return app
-
-
-class SystemSignals(QObject):
-    """SIGINT and SIGTERM as a Qt signal. A second one ends the program at once.
-
-    A Python handler alone would never run while Qt waits for events: the interpreter runs handlers
-    between its own instructions only. So the number also arrives through a socket that Qt watches.
-    """
-
-    received = Signal()
-
-    def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self._heard = 0
-        self._near, self._far = socket.socketpair()
-        self._near.settimeout(0)
-        self._far.settimeout(0)
-        self._old_fd = signal.set_wakeup_fd(self._far.fileno())
-        self._old = {
-            one: signal.signal(one, self._handle) for one in (signal.SIGINT, signal.SIGTERM)
-        }
-        self._notifier = QSocketNotifier(self._near.fileno(), QSocketNotifier.Type.Read, self)
-        self._notifier.activated.connect(self._wake)
-
-    def uninstall(self) -> None:
-        """Put the signals back as they were."""
-        self._notifier.setEnabled(False)
-        for one, handler in self._old.items():
-            signal.signal(one, handler)
-        signal.set_wakeup_fd(self._old_fd)
-        self._near.close()
-        self._far.close()
-
-    @Slot()
-    def _wake(self) -> None:
-        self._near.recv(64)
-        self.received.emit()
-
-    def _handle(self, number: int, _frame: object) -> None:
-        self._heard += 1
-        if self._heard > 1:
-            os._exit(128 + number)
 
 
 def _data_dir(options: argparse.Namespace, at_the_end: ExitStack) -> Path:
@@ -140,6 +181,8 @@ def _data_dir(options: argparse.Namespace, at_the_end: ExitStack) -> Path:
         return Path(at_the_end.enter_context(folder))
     if options.data_dir is not None:
         return Path(options.data_dir)
+    import platformdirs
+
     return Path(platformdirs.user_data_dir("stockyard", appauthor=False))
 
 
@@ -149,7 +192,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"stockyard {__version__}")
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--db", type=Path, metavar="FILE", help="the cache; default: your own")
+    which.add_argument(
+        "--db",
+        metavar="FILE|URL",
+        help="the cache: a file, or postgresql://user@host/database; default: your own file",
+    )
     which.add_argument(
         "--demo", action="store_true", help="a throw-away cache with practice servers"
     )
@@ -160,6 +207,8 @@ def _parser() -> argparse.ArgumentParser:
     profile.add_argument(
         "--temporary", action="store_true", help="a profile that is deleted at the end"
     )
-    parser.add_argument("--theme", choices=MODES, help="default: as it was left")
+    parser.add_argument(
+        "--theme", choices=window_state.MODES, help="default: as it was left, at first the system's"
+    )
     parser.add_argument("--debug", action="store_true", help="log more")
     return parser

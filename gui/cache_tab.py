@@ -182,7 +182,7 @@ class CacheTab(QWidget):
         )
         self.tiles["provisional"].set_value(
             formats.integer(seen.provisional),
-            "all bars are settled" if not seen.provisional else "asked for again when settled",
+            _provisional_note(seen),
         )
         if seen.first_ts is None or seen.last_ts is None:
             self.tiles["range"].set_value(formats.NONE, "no bars yet")
@@ -231,7 +231,7 @@ class CacheTab(QWidget):
             "series": Tile("Series"),
             "provisional": Tile("Provisional bars"),
             "range": Tile("Newest bar"),
-            "size": Tile("File and its log"),
+            "size": Tile("Size on disk"),
         }
         self._model = ColumnTableModel(columns(self._services.clock.now()))
         self.table = TableView(self._model, name="Sources")
@@ -276,7 +276,7 @@ class CacheTab(QWidget):
         table = QVBoxLayout()
         table.setSpacing(UNIT)
         table.addLayout(head)
-        table.addWidget(self._no_bars)
+        table.addWidget(self._no_bars, 1, Qt.AlignmentFlag.AlignTop)
         table.addWidget(self.table, 1)
         rows = QVBoxLayout(content)
         rows.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
@@ -327,6 +327,12 @@ def large_number(number: int) -> str:
     if number < 1_000_000_000:
         return f"{formats.decimal(number / 1e6, 1)} M"
     return f"{formats.decimal(number / 1e9, 2)} bn"
+
+
+def _provisional_note(seen: CacheOverview) -> str:
+    if not seen.bars:
+        return "none yet"
+    return "asked for again when settled" if seen.provisional else "all bars are settled"
 
 
 def _bars_note(seen: CacheOverview) -> str:

@@ -33,8 +33,6 @@ from gui.widgets import (
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from core.model import Outcome, Progress, RunInfo
     from core.services import Services
     from gui.live_runs import LiveRuns
@@ -216,13 +214,10 @@ class JobsPanel(QWidget):
         retries = len(self._failed) if run is not None and not self._runs.is_active else 0
         self.retry.setVisible(bool(retries))
         self.retry.setText(f"Retry {formats.integer(retries)} failed")
-        command = "" if run is None or self._demo else command_line(run.scope, self._path)
+        where = self._services.store.location
+        command = "" if run is None or self._demo else command_line(run.scope, where)
         self._command.set_text(command)
         self._command_row.setVisible(bool(command))
-
-    @property
-    def _path(self) -> Path:
-        return self._services.store.path
 
     @Slot(object)
     def _progressed(self, progress: Progress) -> None:
@@ -365,9 +360,9 @@ def progress_text(done: int, total: int) -> str:
     return f"{formats.integer(done)} of {formats.integer(total)}, {share}"
 
 
-def command_line(scope: Scope, path: Path) -> str:
-    """The refresh as it is typed in a terminal."""
-    words = ["stockyard-cli", "--db", str(path), "sectors", "refresh"]
+def command_line(scope: Scope, location: str) -> str:
+    """The refresh of the cache at a path or URL as it is typed in a terminal."""
+    words = ["stockyard-cli", "--db", location, "sectors", "refresh"]
     if scope.kind is ScopeKind.SELECTION:
         words += ["--symbols", ",".join(scope.symbols)]
     else:

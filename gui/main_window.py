@@ -6,15 +6,11 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QRect, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QApplication,
     QFileDialog,
-    QHBoxLayout,
-    QLabel,
-    QMainWindow,
-    QPushButton,
     QSizePolicy,
     QStackedWidget,
     QVBoxLayout,
@@ -31,19 +27,15 @@ from gui.messages import (
     TextWindow,
     as_message,
 )
-from gui.opening import CacheChoice, Opening, warm_up
+from gui.opening import CacheChoice, Opening, short_name
+from gui.pages import DemoStrip, ErrorPage
 from gui.session import SECTORS, SYMBOLS, TABS, CacheSession
 from gui.status_strip import StatusStrip
 from gui.tasks import Tasks
 from gui.theme import app_icon
 from gui.top_bar import TopBar
 from gui.widgets import (
-    MARGIN,
     BusyLabel,
-    EmptyState,
-    IconLabel,
-    button,
-    label,
 )
 from gui.window_menu import WindowMenu
 
@@ -64,13 +56,9 @@ UNFINISHED = "unfinished run"
 
 CACHE_FILES = "Stockyard caches (*.db);;All files (*)"
 CSV_FILES = "Lists of symbols (*.csv);;All files (*)"
-DEMO_STRIP = (
-    "Throw-away demonstration: real names and old bars, a practice Yahoo on this computer, "
-    "generated trades, marked so. Closing deletes it all."
-)
 
 
-class MainWindow(QMainWindow):
+class MainWindow(QWidget):
     """The frame: tabs, messages, jobs and status; it opens and closes caches.
 
     `opener` opens a cache in a worker. `closed` once everything has been let go of; `clean` then
@@ -85,8 +73,9 @@ class MainWindow(QMainWindow):
         state: WindowState,
         data_dir: Path,
         opener: Callable[[CacheChoice], OpenCache],
+        parent: QWidget | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(parent)
         self._themes = themes
         self._state = state
         self._data_dir = data_dir
@@ -101,12 +90,14 @@ class MainWindow(QMainWindow):
         self._sure = False
         self._over = False
         self.clean = True
-        self.setWindowTitle("Stockyard")
-        self.setWindowIcon(app_icon())
+        self.window().setWindowTitle("Stockyard")
+        self.window().setWindowIcon(app_icon())
         self.setMinimumSize(*SMALLEST)
         self.setAcceptDrops(True)
         self._build()
-        self._restore()
+        self.tab_bar.setCurrentIndex(state.tab)
+        if parent is None:
+            window_state.restore(self, state)
 
     @property
     def themes(self) -> ThemeManager:
@@ -135,7 +126,7 @@ class MainWindow(QMainWindow):
         self._opening = Opening(self._opener, choice)
         opening = self._opening
         if self._session is None:
-            self._busy.begin(f"Opening {_name_of(choice)}…")
+            self._busy.begin(f"Opening {choice.name}…")
             self._pages.setCurrentWidget(self._busy)
         self._tasks.run(opening.work, self._opened, self._not_opened)
 
@@ -153,9 +144,9 @@ class MainWindow(QMainWindow):
         session.runs.started.connect(self._run_started)
         session.runs.ended.connect(self._run_ended)
         if not opened.demo:
-            self._state.opened(str(opened.path))
-        self.setWindowTitle(
-            "Stockyard — Demo" if opened.demo else f"{opened.path.name} — Stockyard"
+            self._state.opened(opened.location)
+        self.window().setWindowTitle(
+            "Stockyard — Demo" if opened.demo else f"{short_name(opened.location)} — Stockyard"
         )
         self._demo_strip.setVisible(opened.demo)
         self.tab_bar.setEnabled(True)
@@ -182,7 +173,7 @@ class MainWindow(QMainWindow):
     @Slot()
     def _warm_up(self) -> None:
         if self._session is not None:
-            self._session.tasks.run(warm_up, lambda _: None)
+            self._session.warm_up()
 
     def _leave_session(self) -> None:
         session, self._session = self._session, None
@@ -438,10 +429,15 @@ class MainWindow(QMainWindow):
 
     # --- Closing ------------------------------------------------------------------------------
 
+    @Slot()
+    def leave(self) -> None:
+        """Close the window, as its frame's cross does."""
+        self.window().close()
+
     def close_without_asking(self) -> None:
         """Close in order, as the system or a signal demands."""
         self._sure = True
-        self.close()
+        self.leave()
 
     def _has_run(self) -> bool:
         return self._session is not None and self._session.runs.is_active and not self._sure
@@ -490,7 +486,7 @@ class MainWindow(QMainWindow):
 
     def _finish(self) -> None:
         self._remember()
-        self.hide()
+        self.window().hide()
         if self._opening is not None:
             self._opening.abandon()
         self._leave_session()
@@ -499,19 +495,10 @@ class MainWindow(QMainWindow):
         self.closed.emit()
 
     def _remember(self) -> None:
-        place = self.normalGeometry()
-        self._state.geometry = [place.x(), place.y(), place.width(), place.height()]
-        self._state.maximized = self.isMaximized()
+        window_state.remember(self.window(), self._state)
         self._state.tab = self.tab_bar.currentIndex()
         self._state.theme = self._themes.mode
         self._state.zoom = self._themes.zoom
-
-    def _restore(self) -> None:
-        place: QRect = window_state.visible_geometry(self._state.geometry)
-        self.setGeometry(place)
-        if self._state.maximized:
-            self.setWindowState(Qt.WindowState.WindowMaximized)
-        self.tab_bar.setCurrentIndex(self._state.tab)
 
     # --- Files dropped or chosen --------------------------------------------------------------
 
@@ -553,65 +540,30 @@ class MainWindow(QMainWindow):
     def _build(self) -> None:
         self.banners = BannerStack(self._themes)
         self._busy = BusyLabel("Opening the cache…")
-        self._error_page = ErrorPage(self)
+        self._error_page = ErrorPage(
+            self._themes,
+            open_other=self.choose_cache,
+            create=self.choose_new_cache,
+            try_again=self.try_again,
+        )
         self._tab_pages = QStackedWidget()
         self._pages = QStackedWidget()
         for page in (self._busy, self._error_page, self._tab_pages):
             self._pages.addWidget(page)
         self._pages.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self._demo_strip = self._build_demo_strip()
+        self._demo_strip = DemoStrip()
         self.menu = WindowMenu(self, self._themes, self._state)
         self.top = TopBar([kind.title for kind in TABS], self._themes, self.menu)
         self.top.search_wanted.connect(self.search)
         self.tab_bar = self.top.tab_bar
         self.tab_bar.currentChanged.connect(self._show_tab)
-        middle = QWidget()
-        self._column = QVBoxLayout(middle)
+        self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(0)
         self._column.addWidget(self.top)
         self._column.addWidget(self._demo_strip)
         self._column.addWidget(self.banners)
         self._column.addWidget(self._pages, 1)
-        self.setCentralWidget(middle)
-        middle.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
-        middle.setFocus()
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self.setFocus()
         self._busy.begin()
-
-    def _build_demo_strip(self) -> QWidget:
-        strip = QWidget()
-        strip.setObjectName("demoStrip")
-        strip.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        row = QHBoxLayout(strip)
-        row.setContentsMargins(MARGIN, 4, MARGIN, 4)
-        text: QLabel = label(DEMO_STRIP, role="info", wrap=True)
-        row.addWidget(text, 1)
-        strip.hide()
-        return strip
-
-
-class ErrorPage(QWidget):
-    """What stands in place of the tabs when the cache could not be opened."""
-
-    def __init__(self, window: MainWindow) -> None:
-        super().__init__()
-        self.buttons: list[QPushButton] = [
-            button("Open another cache…", window.choose_cache, primary=True),
-            button("Create a new cache…", window.choose_new_cache),
-            button("Try again", window.try_again),
-        ]
-        mark = IconLabel("error", window.themes, role="error", size=32)
-        self.state = EmptyState("", *self.buttons, drawing=mark)
-        rows = QVBoxLayout(self)
-        rows.addWidget(self.state)
-
-    def show_error(self, message: Message) -> None:
-        """Say why."""
-        self.state.set_sentence(message.text)
-        self.buttons[0].setFocus()
-
-
-def _name_of(choice: CacheChoice) -> str:
-    if choice.demo:
-        return "the demonstration"
-    return choice.path.name if choice.path is not None else "your cache"

@@ -5,14 +5,14 @@ from __future__ import annotations
 import gc
 import importlib
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import Cancelled, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from core.services import Services
 
@@ -27,11 +27,19 @@ LATER = ("gui.symbols_tab", "gui.sectors_tab", "gui.trades_tab", "gui.jobs", "gu
 
 @dataclass(frozen=True, slots=True)
 class CacheChoice:
-    """Which cache to open: a file, one that has to be there already, or the demonstration."""
+    """Which cache to open: a file, one that has to be there already, a database on a server by its
+    URL, or the demonstration. None is the user's own file."""
 
-    path: Path | None = None
+    location: Path | str | None = None
     must_exist: bool = False
     demo: bool = False
+
+    @property
+    def name(self) -> str:
+        """What to call it while it opens."""
+        if self.demo:
+            return "the demonstration"
+        return short_name(str(self.location)) if self.location is not None else "your cache"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +48,12 @@ class OpenCache:
 
     services: Services
     close: Callable[[], None]
-    path: Path
-    demo: bool = False
+    demo: bool = field(default=False, kw_only=True)
+
+    @property
+    def location(self) -> str:
+        """Where it is, without any password: fit to show, and to open it again."""
+        return self.services.store.location
 
 
 class Opening:
@@ -74,25 +86,42 @@ def open_cache(choice: CacheChoice, *, data_dir: Path) -> OpenCache:
         return _open_demo()
     from core.services import Services
 
-    path = choice.path or data_dir / DEFAULT_NAME
-    if choice.must_exist and not path.exists():
+    location = choice.location or data_dir / DEFAULT_NAME
+    if choice.must_exist and not is_url(location) and not Path(location).exists():
         raise StoreUnavailable(
-            f"{path} is not there any more. It may have been moved, or its disk is not connected."
+            f"{location} is not there any more. It may have been moved, "
+            "or its disk is not connected."
         )
-    services = Services.open(path, data_dir=data_dir)
-    return OpenCache(services, services.close, path)
+    services = Services.open(location, data_dir=data_dir)
+    return OpenCache(services, services.close)
 
 
 def _open_demo() -> OpenCache:
     from core.demo import open_demo
 
     demo = open_demo()
-    return OpenCache(demo.services, demo.close, demo.services.store.path, demo=True)
+    return OpenCache(demo.services, demo.close, demo=True)
 
 
-def warm_up() -> None:
-    """Load what later tabs need; for a worker."""
+def is_url(location: Path | str) -> bool:
+    """Whether it names a database on a server rather than a file."""
+    return isinstance(location, str) and "://" in location
+
+
+def short_name(location: str) -> str:
+    """The name of the file, or of the database on its server."""
+    if not is_url(location):
+        return Path(location).name
+    server, _, database = location.partition("://")[2].rpartition("/")
+    name, host = database.partition("?")[0], server.rpartition("@")[2]
+    return f"{name} on {host}" if host else name
+
+
+def warm_up(enough: threading.Event) -> None:
+    """Load what later tabs need, until `enough` is set; for a worker."""
     for module in LATER:
+        if enough.is_set():
+            return
         importlib.import_module(module)
     settle()
 

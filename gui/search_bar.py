@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QToolButton, QVBoxLayout, 
 
 from gui import formats
 from gui.theme import icon
-from gui.widgets import UNIT, label, link
+from gui.widgets import UNIT, ElidedLabel, label, link
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QResizeEvent
@@ -65,6 +65,7 @@ class SearchBar(QWidget):
         self._field.textEdited.connect(self._wait)
         self._field.returnPressed.connect(self.entered)
         self._field.installEventFilter(self)
+        self._notice = ElidedLabel(role="muted")
         self._counts = self._build_counts()
         self._is_folded = False
         self._lay_out()
@@ -122,7 +123,13 @@ class SearchBar(QWidget):
         self._hits.setText(of_all if hidden else formats.counted(known, self._thing))
         self._clear.setText(f"{formats.integer(hidden)} hidden by the filter – clear")
         self._clear.setVisible(bool(hidden))
+        self._notice.set_text("")
         self._fold()
+
+    @Slot(str)
+    def say(self, sentence: str) -> None:
+        """Show a sentence until the list changes, where it moves nothing."""
+        self._notice.set_text(sentence)
 
     def _build_counts(self) -> QWidget:
         self._hits = label()
@@ -143,7 +150,7 @@ class SearchBar(QWidget):
         self._row = QHBoxLayout()
         self._row.setSpacing(UNIT)
         self._row.addWidget(self._field, 1)
-        self._row.addStretch(1)
+        self._row.addWidget(self._notice, 1)
         self._row.addWidget(self._counts)
         self._rows.addLayout(self._row)
 

@@ -86,17 +86,19 @@ class EndedRun:
 
 
 def read_numbers(services: Services, days: int, *, run_is_live: bool) -> SectorNumbers:
-    """The tab's numbers; milliseconds to tenths of a second, for a worker."""
+    """The tab's numbers; milliseconds to tenths of a second, for a worker.
+
+    While a run is live only what is shown then: a plan reads the whole work list, and that every
+    two seconds would be felt.
+    """
     sectors = services.sectors
+    kinds = () if run_is_live else (ScopeKind.NEVER_ASKED, ScopeKind.UNKNOWN, ScopeKind.OLDER)
     last = None if run_is_live else next(iter(services.recent_runs(1)), None)
     return SectorNumbers(
         counts=sectors.counts(),
         breakdown=sectors.breakdown(),
         provider=sectors.provider_state(),
-        scopes={
-            kind: sectors.plan(Scope(kind, days=days, limit=NO_CAP)).symbols
-            for kind in (ScopeKind.NEVER_ASKED, ScopeKind.UNKNOWN, ScopeKind.OLDER)
-        },
+        scopes={kind: sectors.plan(Scope(kind, days=days, limit=NO_CAP)).symbols for kind in kinds},
         resumable=None if run_is_live else sectors.resumable(),
         last_run=last,
         tail=services.run_items(last.id, limit=TAIL_OF_LAST_RUN) if last else [],
@@ -159,7 +161,8 @@ class SectorsTab(QWidget):
             lambda numbers: self._show_numbers(asked_at, numbers),
             self._could_not_read,
         )
-        self._replan()
+        if not live:
+            self._replan()
 
     def shutdown(self) -> None:
         """Show nothing more; answers under way are dropped."""
@@ -363,8 +366,8 @@ class SectorsTab(QWidget):
         text = f"{asked} asked for{took}: {counts}." if counts else "Nothing was asked for."
         choices = [Choice("Dismiss", self._dismiss)]
         if failed:
-            text += f" Failed because: {reasons(failed)}. They stay never asked until it happens "
-            text += "in three refreshes."
+            text += f" Failed because: {reasons(failed)}. "
+            text += "A symbol without an answer in three refreshes counts as failed."
             retry = f"Retry {formats.integer(len(failed))} failed"
             choices.insert(0, Choice(retry, lambda: self._retry(failed), primary=True))
         tone, drawing = ("warning", "warning") if failed else ("up", "check")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from PySide6.QtCore import QObject, Signal
 
 from gui.live_runs import LiveRuns
+from gui.opening import warm_up
 from gui.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -59,7 +61,12 @@ class CacheSession(QObject):
         self.tasks = Tasks(self)
         self.runs = LiveRuns(self.services, self.tasks, self)
         self.tabs: dict[str, QWidget] = {}
+        self._closing = threading.Event()
         self.tasks.failed.connect(self.message)
+
+    def warm_up(self) -> None:
+        """Load what the other tabs need while nobody waits for it."""
+        self.tasks.run(lambda: warm_up(self._closing), lambda _: None)
 
     def tab(self, kind: TabKind) -> tuple[QWidget, bool]:
         """The tab, built at the first call (then with True)."""
@@ -91,6 +98,7 @@ class CacheSession(QObject):
     def close(self) -> bool:
         """Stop runs and threads, then let go of the cache. False when a thread would not end; the
         cache is then left open, because that thread may still be using it."""
+        self._closing.set()
         self.runs.shutdown()
         for tab in self.tabs.values():
             cast("Tab", tab).shutdown()

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from gui.tasks import Tasks
     from gui.theme import ThemeManager
 
+LEAST_CHOOSER = 96
 TEXT_INSET = 12
 """Where the chart's own texts begin, so that the lines above it begin there too."""
 
@@ -161,7 +162,7 @@ class BarsTable(TableView):
 
     def show_bars(self, bars: Bars, *, daily: bool) -> None:
         """Show these bars, with as many decimals as the chart shows."""
-        from gui.chart import price_decimals
+        from gui.chart_scales import price_decimals
 
         self._daily, self._places = daily, price_decimals(bars)
         values = {column.key: getattr(bars, column.key) for column in self._columns}
@@ -386,6 +387,7 @@ class SymbolDetail(QWidget):
         self._chooser.setAccessibleName("Series")
         self._chooser.setToolTip("Interval, source and price basis of the bars")
         self._chooser.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self._chooser.setMinimumWidth(LEAST_CHOOSER)
         self._chooser.activated.connect(self._choose_series)
         self._extent = ElidedLabel(role="muted")
         self._log = _tool("Log", "Draw prices on a logarithmic axis", checkable=True)

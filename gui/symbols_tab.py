@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal, Slot
-from PySide6.QtGui import QAction, QKeyEvent, QKeySequence, QShortcut
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtGui import QAction, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
-    QHBoxLayout,
-    QLineEdit,
     QSplitter,
     QStackedWidget,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -20,10 +17,10 @@ from PySide6.QtWidgets import (
 from gui import formats, symbol_filter
 from gui.latest import Latest
 from gui.outcomes import look
+from gui.search_bar import SearchBar
 from gui.symbol_detail import SymbolDetail, kind_word
 from gui.symbol_filter import Query, SymbolIndex
 from gui.tables import Column, ColumnTableModel, TableData, TableView
-from gui.theme import icon
 from gui.widgets import (
     MARGIN,
     UNIT,
@@ -31,7 +28,6 @@ from gui.widgets import (
     EmptyState,
     button,
     label,
-    link,
     set_label,
 )
 
@@ -41,7 +37,7 @@ if TYPE_CHECKING:
     from core.model import SymbolColumns
     from core.services import Services
     from gui.tasks import Tasks
-    from gui.theme import Theme, ThemeManager
+    from gui.theme import ThemeManager
 
 TYPING_PAUSE_MS = 150
 
@@ -146,20 +142,15 @@ class SymbolsTab(QWidget):
         self._query = Query()
         self._take_lone = False
         self._build()
-        self._pause = QTimer(self)
-        self._pause.setSingleShot(True)
-        self._pause.setInterval(TYPING_PAUSE_MS)
-        self._pause.timeout.connect(self.apply_filter)
-        self._search.textEdited.connect(lambda _: self._pause.start())
         QShortcut(
             QKeySequence(QKeySequence.StandardKey.Find),
             self,
             self.focus_search,
             context=Qt.ShortcutContext.WidgetWithChildrenShortcut,
         )
-        themes.changed.connect(self._recolour)
-        self._recolour(themes.theme)
-        self.setFocusProxy(self._search)
+        themes.changed.connect(self._table.set_theme)
+        self._table.set_theme(themes.theme)
+        self.setFocusProxy(self._bar)
 
     # -- what the window does with it
 
@@ -172,17 +163,16 @@ class SymbolsTab(QWidget):
 
     def shutdown(self) -> None:
         """Stop the timer; nothing else of the tab goes on by itself."""
-        self._pause.stop()
+        self._bar.stop()
 
     @Slot()
     def focus_search(self) -> None:
         """Go to the search line, its text selected."""
-        self._search.setFocus(Qt.FocusReason.ShortcutFocusReason)
-        self._search.selectAll()
+        self._bar.select()
 
     def show_filter(self, text: str) -> None:
         """Put a query into the search line and list what matches; a lone match is also shown."""
-        self._search.setText(text)
+        self._bar.set_text(text)
         self._take_lone = bool(text)
         self.apply_filter()
 
@@ -194,7 +184,7 @@ class SymbolsTab(QWidget):
     def layout_state(self) -> dict[str, Any]:
         """How the user arranged the tab, as plain values."""
         return {
-            "query": self._search.text(),
+            "query": self._bar.text,
             "splitter": self._splitter.sizes(),
             "list": self._table.columns_state(),
         }
@@ -213,8 +203,7 @@ class SymbolsTab(QWidget):
     @Slot()
     def apply_filter(self) -> None:
         """List what the search line asks for now."""
-        self._pause.stop()
-        self._query = symbol_filter.parse(self._search.text())
+        self._query = symbol_filter.parse(self._bar.text)
         if self._list is not None:
             self._model.set_filter(self._list.index.matches(self._query), first=self._exact_row())
             self._take_lone_match()
@@ -252,16 +241,13 @@ class SymbolsTab(QWidget):
     def _tell(self) -> None:
         """Bring everything around the table in line with what it shows."""
         shown, known = self._model.rowCount(), self._model.data_rows
-        hidden = known - shown
-        of_all = f"{formats.integer(shown)} of {formats.integer(known)}"
-        self._hits.setText(of_all if hidden else formats.counted(known, "symbol"))
-        self._clear.setText(f"{formats.integer(hidden)} hidden by the filter – clear")
-        self._clear.setVisible(bool(hidden))
+        self._bar.set_counts(shown, known)
         self._all.setChecked(not self._query.terms)
         used = {term.source for term in self._query.terms}
         for chip, (_, term, _) in zip(self._chips, CHIPS, strict=True):
             chip.setChecked(term in used)
-        self._say("\n".join(self._query.hints))
+        set_label(self._hint, "\n".join(self._query.hints), "muted")
+        self._hint.setVisible(bool(self._query.hints))
         self._lists.setCurrentWidget(self._table if shown else self._no_hits)
         self._no_hits.set_sentence(
             f"No symbol matches. {formats.counted(known, 'symbol')} hidden by the filter."
@@ -269,20 +255,10 @@ class SymbolsTab(QWidget):
         if self._list is not None:
             self._pages.setCurrentWidget(self._content if known else self._nothing)
 
-    @Slot(str)
-    def _say(self, sentence: str) -> None:
-        set_label(self._hint, sentence, "muted")
-        self._hint.setVisible(bool(sentence))
-
     # -- what the user does
 
-    @Slot()
-    def _clear_filter(self) -> None:
-        self.show_filter("")
-        self._search.setFocus()
-
     def _toggle_chip(self, term: str, *, on: bool) -> None:
-        text = self._search.text()
+        text = self._bar.text
         if not on:
             self.show_filter(symbol_filter.without_term(text, term))
             return
@@ -306,25 +282,14 @@ class SymbolsTab(QWidget):
             self._table.select_key(self._model.key_of(0))
             self._table.setFocus()
 
-    @Slot(str)
-    def _type_on(self, text: str) -> None:
-        """A letter typed in the list begins a new search."""
-        self._search.setText(text)
-        self._search.setFocus()
-        self._search.setCursorPosition(len(text))
-        self._pause.start()
-
     @Slot()
     def _only_this_sector(self) -> None:
-        rows = self._table.selectionModel().selectedRows()
-        sector = self._model.value(rows[0].row(), self._model.column_number("sector"))
+        index = self._table.currentIndex()
+        if not index.isValid():
+            return
+        sector = self._model.value(index.row(), self._model.column_number("sector"))
         wanted = f"sector={symbol_filter.quoted(sector)}" if sector else "no:sector"
         self.show_filter(wanted)
-
-    @Slot(object)
-    def _recolour(self, theme: Theme) -> None:
-        self._table.set_theme(theme)
-        self._magnifier.setIcon(icon("search", theme, role="muted"))
 
     # -- building
 
@@ -334,8 +299,7 @@ class SymbolsTab(QWidget):
         self._table.sort_by("symbol")
         self._table.current_row_changed.connect(self._show_symbol_of)
         self._table.activated_row.connect(self._focus_bars)
-        self._table.typed.connect(self._type_on)
-        self._table.notice.connect(self._say)
+
         only_sector = QAction("Only this sector", self)
         only_sector.triggered.connect(self._only_this_sector)
         self._table.add_row_actions([only_sector])
@@ -357,9 +321,12 @@ class SymbolsTab(QWidget):
         rows.addWidget(self._pages)
 
     def _build_content(self) -> QWidget:
+        self._bar = self._build_bar()
+        self._table.typed.connect(self._bar.type_on)
+        self._table.notice.connect(self._bar.say)
         self._hint = label(role="muted", wrap=True)
         self._hint.hide()
-        self._no_hits = EmptyState("", button("Clear the filter", self._clear_filter))
+        self._no_hits = EmptyState("", button("Clear the filter", self._bar.clear))
         self._lists = QStackedWidget()
         self._lists.addWidget(self._table)
         self._lists.addWidget(self._no_hits)
@@ -376,56 +343,31 @@ class SymbolsTab(QWidget):
         rows = QVBoxLayout(content)
         rows.setContentsMargins(0, 0, 0, 0)
         rows.setSpacing(UNIT)
-        rows.addLayout(self._build_bar())
+        rows.addWidget(self._bar)
         rows.addWidget(self._hint)
         rows.addWidget(self._splitter, 1)
         return content
 
-    def _build_bar(self) -> QHBoxLayout:
-        self._search = QLineEdit()
-        self._search.setPlaceholderText("Symbol, name, or sector:energy bars>0")
-        self._search.setAccessibleName("Search symbols")
-        self._search.setToolTip(formats.tooltip(HELP))
-        self._search.setClearButtonEnabled(True)
-        self._search.setMaxLength(symbol_filter.MAX_QUERY)
-        self._search.setMinimumWidth(240)
-        self._search.setMaximumWidth(480)
-        self._magnifier = self._search.addAction(
-            icon("search"), QLineEdit.ActionPosition.LeadingPosition
+    def _build_bar(self) -> SearchBar:
+        bar = SearchBar(
+            self._themes,
+            name="Search symbols",
+            placeholder="Symbol, name, or sector:energy bars>0",
+            thing="symbol",
+            pause_ms=TYPING_PAUSE_MS,
+            longest=symbol_filter.MAX_QUERY,
+            explanation=HELP,
         )
-        self._search.returnPressed.connect(self._take_first)
-        self._search.installEventFilter(self)
-        row = QHBoxLayout()
-        row.setSpacing(UNIT)
-        row.addWidget(self._search, 1)
-        self._all = _chip("All", "Show every symbol")
-        self._all.clicked.connect(self._clear_filter)
-        row.addWidget(self._all)
+        bar.settled.connect(self.apply_filter)
+        bar.entered.connect(self._take_first)
+        self._all = bar.add_switch("All", "Show every symbol")
+        self._all.clicked.connect(bar.clear)
         self._chips = []
         for says, term, explanation in CHIPS:
-            chip = _chip(says, f"{explanation}\n{term}")
+            chip = bar.add_switch(says, f"{explanation}\n{term}")
             chip.clicked.connect(lambda on, term=term: self._toggle_chip(term, on=on))
             self._chips.append(chip)
-            row.addWidget(chip)
-        row.addStretch(1)
-        self._hits = label()
-        self._clear = link("", self._clear_filter, tooltip="Show every symbol (Esc)")
-        row.addWidget(self._hits)
-        row.addWidget(self._clear)
-        return row
-
-    # -- Qt
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if watched is self._search and isinstance(event, QKeyEvent):
-            pressed = event.type() == QEvent.Type.KeyPress
-            if pressed and event.key() == Qt.Key.Key_Escape and self._search.text():
-                self.show_filter("")
-                return True
-            if pressed and event.key() == Qt.Key.Key_Down:
-                self._take_first()
-                return True
-        return super().eventFilter(watched, event)
+        return bar
 
 
 HELP = """Words are looked for in symbol and name. Also:
@@ -433,15 +375,6 @@ sector:energy  industry:oil  exchange:nyq
 status:failed  kind:etf  class:fund
 bars>0  last<2024-06  no:sector
 -word leaves out, "two words" belong together"""
-
-
-def _chip(text: str, tooltip: str) -> QToolButton:
-    made = QToolButton()
-    made.setText(text)
-    made.setToolTip(formats.tooltip(tooltip))
-    made.setCheckable(True)
-    made.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-    return made
 
 
 def _are_widths(sizes: list[Any]) -> bool:

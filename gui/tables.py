@@ -71,6 +71,9 @@ SLACK = 10
 """What the style takes besides the padding; a pixel too few and every text ends in dots."""
 
 ICON_SPACE = 24
+USUAL_TEXT_HEIGHT = 16
+"""Pixels of a line of the text that the widths here are meant for; larger text gets more."""
+
 SORT_MARK_SPACE = 18
 MIN_WIDTH = 48
 SAMPLE_ROWS = 60
@@ -167,7 +170,10 @@ class TableView(QTableView):
             self._kept = _Kept({key}, key, 0)
             return False
         index = self._table_model.index(rows[0], self._first_column())
-        self.setCurrentIndex(index)
+        flag = QItemSelectionModel.SelectionFlag
+        how = flag.ClearAndSelect | (flag.Rows if self._chooses_rows() else flag.Current)
+        # Not the view's own setCurrentIndex: it toggles or extends while Ctrl or Shift is down.
+        self.selectionModel().setCurrentIndex(index, how)
         self.scrollTo(index)
         return True
 
@@ -328,15 +334,18 @@ class TableView(QTableView):
             self.setColumnHidden(at, key in hidden)
 
     def _wanted_width(self, at: int, column: Column, rows: Sequence[int]) -> int:
+        metrics = QFontMetrics(self.font())
+        scale = max(metrics.height() / USUAL_TEXT_HEIGHT, 1)
         title_font = self.horizontalHeader().font()
         title_font.setBold(True)
-        title = QFontMetrics(title_font).horizontalAdvance(column.title) + SORT_MARK_SPACE
-        metrics = QFontMetrics(self.font())
+        title = QFontMetrics(title_font).horizontalAdvance(column.title)
+        title += round(SORT_MARK_SPACE * scale)
         texts = [column.sample, *(self._table_model.index(row, at).data() for row in rows)]
         widest = max(metrics.horizontalAdvance(text) for text in texts)
         if column.icon is not None:
             widest += ICON_SPACE
-        return min(max(title, widest, MIN_WIDTH) + 2 * CELL_PADDING + SLACK, column.max_width)
+        wanted = max(title, widest, MIN_WIDTH) + 2 * CELL_PADDING + round(SLACK * scale)
+        return min(wanted, round(column.max_width * scale))
 
     @Slot()
     def _fit_once(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -99,7 +100,9 @@ class Tasks(QObject):
 
     def deliver(self, answer: _Answer) -> None:
         """Pass an answer on to the window's thread; called in a worker."""
-        self._answered.emit(answer)
+        # A thread that outlived the wait in `close` may find the window gone: nobody waits then.
+        with suppress(RuntimeError):
+            self._answered.emit(answer)
 
     def _pool(self, name: str, *, threads: int) -> QThreadPool:
         pool = QThreadPool(self)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +19,8 @@ from PySide6.QtGui import (
 )
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QApplication
+
+from gui.window_state import MODES
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
@@ -103,8 +104,6 @@ DARK = Theme(
     error="#FF8A80",
     info="#7FB0F5",
 )
-
-MODES = ("system", "light", "dark")
 
 
 class ThemeManager(QObject):
@@ -296,21 +295,6 @@ def mixed(one: str, other: str, share: float) -> str:
     ).name()
 
 
-def contrast(one: str, other: str) -> float:
-    """How far two colours stand apart: 1 (the same) to 21 (black on white), as WCAG defines it."""
-    light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
-    return (light + 0.05) / (dark + 0.05)
-
-
-def _luminance(colour: str) -> float:
-    rgb = QColor(colour)
-    red, green, blue = (
-        part / 12.92 if part <= 0.04045 else math.pow((part + 0.055) / 1.055, 2.4)
-        for part in (rgb.redF(), rgb.greenF(), rgb.blueF())
-    )
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
 def tabular(font: QFont) -> QFont:
     """The font with figures of equal width, so that columns of numbers line up."""
     made = QFont(font)
@@ -453,7 +437,6 @@ QAbstractScrollArea::corner { background: transparent; border: none; }
 QSplitter::handle { background: transparent; }
 QSplitter::handle:hover { background: $border; }
 QScrollArea { border: none; background: transparent; }
-QFrame[line="true"] { background: $border; border: none; max-height: 1px; min-height: 1px; }
 
 QWidget#topBar { background: $window; border-bottom: 1px solid $border; }
 QWidget#statusStrip { background: $window; border-top: 1px solid $border; }

@@ -6,11 +6,10 @@ from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal, Slot
-from PySide6.QtGui import QKeyEvent, QKeySequence, QShortcut
+from PySide6.QtCore import QEvent, QSize, Qt, Signal, Slot
+from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QHBoxLayout,
-    QLineEdit,
     QSplitter,
     QStackedWidget,
     QVBoxLayout,
@@ -19,9 +18,9 @@ from PySide6.QtWidgets import (
 
 from gui import formats
 from gui.latest import Latest
+from gui.search_bar import SearchBar
 from gui.symbol_filter import quoted
 from gui.tables import Column, PagedTableModel, TableView
-from gui.theme import icon
 from gui.trade_detail import TradeDetail
 from gui.widgets import (
     GROUP,
@@ -32,7 +31,6 @@ from gui.widgets import (
     IconLabel,
     button,
     label,
-    link,
     set_label,
 )
 
@@ -40,10 +38,12 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
     from decimal import Decimal
 
+    from PySide6.QtGui import QResizeEvent
+
     from core.model import TradeRow, TradeSummary
     from core.services import Services
     from gui.tasks import Tasks
-    from gui.theme import Theme, ThemeManager
+    from gui.theme import ThemeManager
 
 TYPING_PAUSE_MS = 200
 MAX_SEARCH = 200
@@ -86,13 +86,12 @@ COLUMNS = (
         hint="Profit or loss after commissions and fees, in the trade's currency",
     ),
     Column("fees", "Fees", formats.exact, numeric=True),
-    Column("currency", "Currency", sortable=False),
+    Column("currency", "Currency"),
     Column(
         "held",
         "Held",
         formats.duration,
         value=_held,
-        sortable=False,
         empty=formats.NONE,
         hint="From entry to exit",
     ),
@@ -103,7 +102,6 @@ COLUMNS = (
         "origin",
         "Origin",
         lambda origin: "Demo" if origin == DEMO else origin,
-        sortable=False,
         icon=lambda origin: ("info", "info") if origin == DEMO else None,
         tooltip=lambda origin: f"Made up: {DEMO_NOTE}" if origin == DEMO else origin,
         hint="Where the trade came from",
@@ -154,8 +152,55 @@ class _Figure(QWidget):
         """Show a value."""
         set_label(self._value, value, role)
         set_label(self._note, note, "muted")
-        self._note.setVisible(bool(note))
         self.setAccessibleName(f"{self._counts.text()}: {value} {note}".strip())
+        self.setToolTip(formats.tooltip(note) if note else "")
+
+    def show_note(self, *, shown: bool) -> None:
+        """Show what the value is out of, or keep it for the tooltip."""
+        self._note.setVisible(shown and bool(self._note.text()))
+
+    def widths(self) -> tuple[int, int]:
+        """The width without the note, and with it."""
+        short = self._counts.sizeHint().width() + UNIT + self._value.sizeHint().width()
+        note = self._note.sizeHint().width() + UNIT if self._note.text() else 0
+        return short, short + note
+
+
+class _Totals(QWidget):
+    """The totals side by side, with their notes where there is room."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trades, self.open = _Figure("Trades"), _Figure("Open")
+        self.net, self.wins = _Figure("Net P&L"), _Figure("Win rate")
+        self._figures = (self.trades, self.open, self.net, self.wins)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(GROUP)
+        for figure in self._figures:
+            row.addWidget(figure)
+        row.addStretch()
+
+    def fit(self) -> None:
+        """Show the notes, or not."""
+        shown = self._width(with_notes=True) <= self.width()
+        for figure in self._figures:
+            figure.show_note(shown=shown)
+
+    def _width(self, *, with_notes: bool) -> int:
+        return sum(figure.widths()[with_notes] + GROUP for figure in self._figures)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(self._width(with_notes=False), super().minimumSizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.fit()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.FontChange:
+            self.fit()
 
 
 class TradesTab(QWidget):
@@ -179,28 +224,23 @@ class TradesTab(QWidget):
         self._themes = themes
         self._reader: Latest[_Found] = Latest(tasks, self._show, self._not_read)
         self._build()
-        self._pause = QTimer(self)
-        self._pause.setSingleShot(True)
-        self._pause.setInterval(TYPING_PAUSE_MS)
-        self._pause.timeout.connect(self.refresh)
-        self._search.textEdited.connect(lambda _: self._pause.start())
         QShortcut(
             QKeySequence(QKeySequence.StandardKey.Find),
             self,
             self.focus_search,
             context=Qt.ShortcutContext.WidgetWithChildrenShortcut,
         )
-        themes.changed.connect(self._recolour)
-        self._recolour(themes.theme)
-        self.setFocusProxy(self._search)
+        themes.changed.connect(self._table.set_theme)
+        self._table.set_theme(themes.theme)
+        self.setFocusProxy(self._bar)
 
     # -- what the window does with it
 
     @Slot()
     def refresh(self) -> None:
         """Read the list and the totals anew; search, sort and selection stay."""
-        self._pause.stop()
-        search = self._search.text().strip()
+        self._bar.stop()
+        search = self._bar.text.strip()
         order, descending = self._model.sorted_by or ("entry_at", True)
         if self._pages.currentWidget() is not self._content:
             self._busy.begin()
@@ -213,23 +253,22 @@ class TradesTab(QWidget):
 
     def shutdown(self) -> None:
         """Stop the timer; nothing else of the tab goes on by itself."""
-        self._pause.stop()
+        self._bar.stop()
 
     @Slot()
     def focus_search(self) -> None:
         """Go to the search line, its text selected."""
-        self._search.setFocus(Qt.FocusReason.ShortcutFocusReason)
-        self._search.selectAll()
+        self._bar.select()
 
     def show_filter(self, text: str) -> None:
         """Put a text into the search line and list the trades that match."""
-        self._search.setText(text)
+        self._bar.set_text(text)
         self.refresh()
 
     def layout_state(self) -> dict[str, Any]:
         """How the user arranged the tab, as plain values."""
         return {
-            "search": self._search.text(),
+            "search": self._bar.text,
             "splitter": self._splitter.sizes(),
             "list": self._table.columns_state(),
         }
@@ -242,7 +281,7 @@ class TradesTab(QWidget):
         if isinstance(sizes, list) and len(sizes) == 2 and _are_sizes(sizes):
             self._splitter.setSizes(sizes)
         if isinstance(search, str):
-            self._search.setText(search[:MAX_SEARCH])
+            self._bar.set_text(search[:MAX_SEARCH])
         self._table.restore_columns(state.get("list"))
 
     # -- reading
@@ -261,11 +300,7 @@ class TradesTab(QWidget):
     def _tell(self, found: _Found) -> None:
         """Bring everything around the table in line with what it shows."""
         shown, total = len(found.ids), found.total
-        hidden = max(total - shown, 0)
-        of_all = f"{formats.integer(shown)} of {formats.integer(total)}"
-        self._hits.setText(of_all if hidden else formats.counted(total, "trade"))
-        self._clear.setText(f"{formats.integer(hidden)} hidden by the filter – clear")
-        self._clear.setVisible(bool(hidden))
+        self._bar.set_counts(shown, total)
         self._tell_totals(found.summary)
         note = demo_note(found.summary)
         self._note.setVisible(bool(note))
@@ -275,33 +310,27 @@ class TradesTab(QWidget):
             f"No trade matches. {formats.counted(total, 'trade')} hidden by the filter."
         )
         self._pages.setCurrentWidget(self._content if total else self._nothing)
-        self._say("")
 
     def _tell_totals(self, summary: TradeSummary) -> None:
         closed, decided = summary.trades - summary.open, summary.wins + summary.losses
-        self._trades.set_value(formats.integer(summary.trades))
-        self._open.set_value(formats.integer(summary.open))
-        if closed:
+        self._totals.trades.set_value(formats.integer(summary.trades))
+        self._totals.open.set_value(formats.integer(summary.open))
+        if closed and summary.net_pnl is None:
+            self._totals.net.set_value(
+                formats.NONE, f"no one sum in {', '.join(summary.currencies)}"
+            )
+        elif closed and summary.net_pnl is not None:
             note = f"after fees, {formats.integer(closed)} closed"
             role = _gain_colour(summary.net_pnl) or ""
-            self._net.set_value(formats.money(summary.net_pnl), note, role=role)
+            self._totals.net.set_value(formats.money(summary.net_pnl), note, role=role)
         else:
-            self._net.set_value(formats.NONE, "none closed")
+            self._totals.net.set_value(formats.NONE, "none closed")
         share = formats.percent(summary.wins, decided)
         count = f"{formats.integer(summary.wins)} of {formats.integer(decided)}"
-        self._wins.set_value(share, count if decided else "none won or lost")
-
-    @Slot(str)
-    def _say(self, sentence: str) -> None:
-        set_label(self._hint, sentence, "muted")
-        self._hint.setVisible(bool(sentence))
+        self._totals.wins.set_value(share, count if decided else "none won or lost")
+        self._totals.fit()
 
     # -- what the user does
-
-    @Slot()
-    def _clear_filter(self) -> None:
-        self.show_filter("")
-        self._search.setFocus()
 
     @Slot()
     def _show_current(self) -> None:
@@ -317,19 +346,6 @@ class TradesTab(QWidget):
         if row is not None:
             self.symbols_wanted.emit(f"symbol={quoted(row.symbol)}")
 
-    @Slot(str)
-    def _type_on(self, text: str) -> None:
-        """A letter typed in the list begins a new search."""
-        self._search.setText(text)
-        self._search.setFocus()
-        self._search.setCursorPosition(len(text))
-        self._pause.start()
-
-    @Slot(object)
-    def _recolour(self, theme: Theme) -> None:
-        self._table.set_theme(theme)
-        self._magnifier.setIcon(icon("search", theme, role="muted"))
-
     # -- building
 
     def _build(self) -> None:
@@ -341,8 +357,6 @@ class TradesTab(QWidget):
         self._model.dataChanged.connect(self._show_current)
         self._table.current_row_changed.connect(self._show_current)
         self._table.activated_row.connect(self._open_symbol)
-        self._table.typed.connect(self._type_on)
-        self._table.notice.connect(self._say)
         self._detail = TradeDetail(self._services, self._tasks, self._themes)
         self._busy = BusyLabel("Reading the trades…")
         self._nothing = EmptyState(
@@ -365,9 +379,19 @@ class TradesTab(QWidget):
         return self._services.trades(ids)
 
     def _build_content(self) -> QWidget:
-        self._hint = label(role="muted")
-        self._hint.hide()
-        self._no_hits = EmptyState("", button("Clear the filter", self._clear_filter))
+        self._bar = SearchBar(
+            self._themes,
+            name="Search trades",
+            placeholder="Symbol, strategy, exit reason or account",
+            thing="trade",
+            pause_ms=TYPING_PAUSE_MS,
+            longest=MAX_SEARCH,
+        )
+        self._bar.settled.connect(self.refresh)
+        self._bar.entered.connect(self._table.setFocus)
+        self._table.typed.connect(self._bar.type_on)
+        self._table.notice.connect(self._bar.say)
+        self._no_hits = EmptyState("", button("Clear the filter", self._bar.clear))
         self._lists = QStackedWidget()
         self._lists.addWidget(self._table)
         self._lists.addWidget(self._no_hits)
@@ -383,35 +407,12 @@ class TradesTab(QWidget):
         rows = QVBoxLayout(content)
         rows.setContentsMargins(0, 0, 0, 0)
         rows.setSpacing(UNIT)
-        rows.addLayout(self._build_bar())
+        rows.addWidget(self._bar)
         rows.addWidget(self._build_note())
-        rows.addLayout(self._build_totals())
-        rows.addWidget(self._hint)
+        self._totals = _Totals()
+        rows.addWidget(self._totals)
         rows.addWidget(self._splitter, 1)
         return content
-
-    def _build_bar(self) -> QHBoxLayout:
-        self._search = QLineEdit()
-        self._search.setPlaceholderText("Symbol, strategy, exit reason or account")
-        self._search.setAccessibleName("Search trades")
-        self._search.setClearButtonEnabled(True)
-        self._search.setMaxLength(MAX_SEARCH)
-        self._search.setMinimumWidth(240)
-        self._search.setMaximumWidth(480)
-        self._magnifier = self._search.addAction(
-            icon("search"), QLineEdit.ActionPosition.LeadingPosition
-        )
-        self._search.returnPressed.connect(self.refresh)
-        self._search.installEventFilter(self)
-        self._hits = label()
-        self._clear = link("", self._clear_filter, tooltip="Show every trade (Esc)")
-        row = QHBoxLayout()
-        row.setSpacing(UNIT)
-        row.addWidget(self._search, 1)
-        row.addStretch(1)
-        row.addWidget(self._hits)
-        row.addWidget(self._clear)
-        return row
 
     def _build_note(self) -> QWidget:
         self._note = QWidget()
@@ -422,29 +423,6 @@ class TradesTab(QWidget):
         row.addWidget(IconLabel("info", self._themes, role="info"))
         row.addWidget(self._note_text, 1)
         return self._note
-
-    def _build_totals(self) -> QHBoxLayout:
-        self._trades, self._open = _Figure("Trades"), _Figure("Open")
-        self._net, self._wins = _Figure("Net P&L"), _Figure("Win rate")
-        row = QHBoxLayout()
-        row.setSpacing(GROUP)
-        for figure in (self._trades, self._open, self._net, self._wins):
-            row.addWidget(figure)
-        row.addStretch()
-        return row
-
-    # -- Qt
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        pressed = event.type() == QEvent.Type.KeyPress
-        if watched is self._search and pressed and isinstance(event, QKeyEvent):
-            if event.key() == Qt.Key.Key_Escape and self._search.text():
-                self.show_filter("")
-                return True
-            if event.key() == Qt.Key.Key_Down:
-                self._table.setFocus()
-                return True
-        return super().eventFilter(watched, event)
 
 
 def _are_sizes(sizes: list[Any]) -> bool:

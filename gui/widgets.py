@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, QRectF, QSize, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, QSize, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import (
     QColor,
     QFontMetrics,
@@ -85,14 +85,6 @@ def label(
 def heading(text: str) -> QLabel:
     """The title of a part of a tab."""
     return label(text, kind="heading")
-
-
-def separator() -> QFrame:
-    """A hairline."""
-    made = QFrame()
-    made.setProperty("line", True)  # noqa: FBT003 - Qt's signature
-    made.setFixedHeight(1)
-    return made
 
 
 def button(
@@ -408,21 +400,6 @@ class BusyLabel(QLabel):
         self.setText(self._says)
 
 
-class Chip(QFrame):
-    """A condition in force, with a cross that takes it away."""
-
-    removed = Signal()
-
-    def __init__(self, text: str, themes: ThemeManager) -> None:
-        super().__init__()
-        self.setObjectName("tile")
-        row = QHBoxLayout(self)
-        row.setContentsMargins(UNIT, 0, 0, 0)
-        row.setSpacing(0)
-        row.addWidget(label(formats.one_line(text)))
-        row.addWidget(icon_button("close", f"Remove {text}", self.removed.emit, themes))
-
-
 @dataclass(frozen=True, slots=True)
 class Segment:
     """One part of a whole. A hollow one has an outline only: nothing is known of it yet."""
@@ -690,8 +667,3 @@ def set_label(target: QLabel, text: str, role: str = "") -> None:
         target.setText(text)
     if (target.property("role") or "") != role:
         set_role(target, role=role)
-
-
-def below(anchor: QWidget) -> QPoint:
-    """Where a menu belongs that opens under the widget."""
-    return anchor.mapToGlobal(QPoint(0, anchor.height()))

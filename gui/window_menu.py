@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Slot
@@ -12,7 +11,7 @@ from PySide6.QtWidgets import QMenu
 from gui import formats
 from gui.opening import CacheChoice
 from gui.status_strip import home_as_tilde
-from gui.theme import MODES
+from gui.window_state import MODES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +57,7 @@ class WindowMenu(QMenu):
         self._add("&Diagnostics", window.show_diagnostics)
         self._add("Try the d&emonstration", window.open_demo)
         self.addSeparator()
-        self._add("&Quit", window.close, "Ctrl+Q", "Ctrl+W")
+        self._add("&Quit", window.leave, "Ctrl+Q", "Ctrl+W")
 
     def _add_themes(self) -> None:
         menu = self.addMenu("&Theme")
@@ -93,4 +92,4 @@ class WindowMenu(QMenu):
         self.recent.setEnabled(bool(self._state.recent))
 
     def _open_again(self, path: str) -> None:
-        self._window.open(CacheChoice(Path(path), must_exist=True))
+        self._window.open(CacheChoice(path, must_exist=True))

@@ -16,17 +16,18 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QRect
 from PySide6.QtGui import QGuiApplication
 
-from gui.theme import MODES
-
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from PySide6.QtWidgets import QWidget
 
 log = logging.getLogger(__name__)
 
 FORMAT = 1
 NAME = "window.json"
 MAX_BYTES = 1_000_000
+MODES = ("system", "light", "dark")
 SMALLEST = (640, 480)
 DEFAULT_SIZE = (1280, 800)
 MOST_RECENT = 8
@@ -86,6 +87,23 @@ def save(folder: Path, state: WindowState) -> None:
         part.replace(folder / NAME)
     except (OSError, TypeError, ValueError) as error:
         log.warning("the window's state was not saved: %s", error)
+
+
+def restore(window: QWidget, state: WindowState) -> None:
+    """Put a window where it was left, if a screen is still there."""
+    window.setGeometry(visible_geometry(state.geometry))
+    if state.maximized:
+        # Not at the top: the first look at Qt's enumerations takes longer than the rest of this.
+        from PySide6.QtCore import Qt
+
+        window.setWindowState(Qt.WindowState.WindowMaximized)
+
+
+def remember(window: QWidget, state: WindowState) -> None:
+    """Keep where a window is."""
+    place = window.normalGeometry()
+    state.geometry = [place.x(), place.y(), place.width(), place.height()]
+    state.maximized = window.isMaximized()
 
 
 def visible_geometry(wanted: list[int]) -> QRect:

@@ -183,7 +183,7 @@ def paint_scripted(studio: Studio) -> None:
                 provider=provider,
                 settings=Settings(yahoo_per_second=100.0),
             )
-            return OpenCache(services, services.close, services.store.path)
+            return OpenCache(services, services.close)
 
         with studio.window(opener) as window:
             window.open(CacheChoice())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -168,13 +168,25 @@ class SeriesData:
 
     `fetched` tells for each bar when its source was asked (UTC seconds, the earliest that the file
     allows for; 0 when it says nothing that could be trusted). `close_only` marks bars of which only
-    the close is known; their open, high and low repeat it.
+    the close is known; their open, high and low repeat it. `fetched_at` is when the file itself was
+    filled, doubts about single bars aside.
     """
 
     key: SeriesKey
     bars: BarColumns
     fetched: NDArray[np.int64]
     close_only: NDArray[np.bool_]
+    fetched_at: int
+
+    def taken(self, rows: NDArray[Any]) -> SeriesData:
+        """Only these bars (positions or a mask)."""
+        return SeriesData(
+            self.key,
+            self.bars.taken(rows),
+            self.fetched[rows],
+            self.close_only[rows],
+            self.fetched_at,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +225,7 @@ class OldSymbol:
 
 
 Item = SeriesData | Chain | OldTrade | OldSymbol
-Items = Iterator[Item]
+Items = Generator[Item, None, None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,13 +88,12 @@ def _refuse_other_numbers(table: list[tuple[str, series.Raw]]) -> None:
     """Refuse a file of decimal commas or of words before all its rows are refused one by one."""
     import numpy as np
 
-    if table and all(np.isnan(raw.values["close"]).all() for _, raw in table if len(raw)):
+    closes = [raw.values["close"] for _, raw in table if len(raw)]
+    if closes and all(np.isnan(one).all() for one in closes):
         raise Unreadable("has no close that is a number with a decimal point.")
 
 
-def _rows(
-    reader: Any, width: int, reading: Reading
-) -> Iterator[tuple[list[int], list[list[str]]]]:
+def _rows(reader: Any, width: int, reading: Reading) -> Iterator[tuple[list[int], list[list[str]]]]:
     """Whole rows with their line numbers, some at a time."""
     lines: list[int] = []
     rows: list[list[str]] = []

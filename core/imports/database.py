@@ -28,6 +28,7 @@ UNFINISHED = ("-wal", "-journal")
 COMPANIONS = (*UNFINISHED, "-shm")
 
 STEPS_BETWEEN_CHECKS = 20_000
+NOT_UTF8 = "a text is not UTF-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,9 @@ def _explained(control: RunControl) -> Iterator[None]:
         if control.is_cancelled:
             raise Cancelled from error
         raise Unreadable(f"cannot be read to its end: {shown(error)}.") from error
+    except UnicodeDecodeError as error:
+        # SQLite quotes what it could not read, and the driver expects text.
+        raise Unreadable("cannot be read to its end: it is damaged.") from error
     except OSError as error:
         raise Unreadable(f"cannot be read: {error.strerror or error}.") from error
 
@@ -169,4 +173,3 @@ def text(cell: Any) -> str | None:
     if isinstance(cell, bytes):
         return cell.decode("utf-8")
     return None if cell is None else str(cell)
-

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 _DAY = r"\d{4}-\d\d-\d\d"
 _PATTERNS = (
     re.compile(rf"(?P<symbol>.+?)_{_DAY}_to_{_DAY}(?:_(?P<timeframe>[A-Za-z0-9]+))?"),
-    re.compile(rf"(?P<symbol>.+?)_{_DAY}_{_DAY}_(?P<source>[A-Za-z][A-Za-z0-9._-]*?)(?:_consolidated)?"),
+    re.compile(
+        rf"(?P<symbol>.+?)_{_DAY}_{_DAY}_(?P<source>[A-Za-z][A-Za-z0-9._-]*?)(?:_consolidated)?"
+    ),
     re.compile(r"(?P<symbol>.+?)_\d{8}_\d{8}_(?P<timeframe>\d{1,2}[A-Za-z]+)"),
     re.compile(r"(?P<symbol>.+?)[_ -](?P<timeframe>\d{1,3}[A-Za-z]{1,5}|daily|weekly|monthly)"),
     re.compile(r"(?P<symbol>.+)"),

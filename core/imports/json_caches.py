@@ -1,12 +1,12 @@
 """The old caches of one JSON file for each request, in three layouts.
 
-(a) `{"metadata": {"symbol", "source", "cached_at", …}, "data": [{"date", "open", …}, …]}`, also with
-    the metadata's fields at the top
+(a) `{"metadata": {"symbol", "source", "cached_at", …}, "data": [{"date", "open", …}, …]}`, also
+    with the metadata's fields at the top
 (b) `[{"date", "open", …}, …]`, the symbol only in the file's name
 (c) `{"symbol", "source", "timestamp", "data": {"values": [{…}, …], "index": ["2024-01-02 …", …]}}`,
     or `data` as a mapping of columns, each a mapping from time to value
 
-The content names symbol and source before the file's name does; files named by a hash have no other.
+Symbol and source are the content's, else those of the file's name; a name that is a hash has none.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ def _parsed(file: SourceFile) -> Any:
 def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("an object has two members of one name")  # noqa: TRY004
+        raise ValueError("an object has two members of one name")
     return found
 
 

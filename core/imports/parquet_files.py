@@ -50,7 +50,7 @@ def read(file: SourceFile, reading: Reading) -> Items:
                     gatherer.add(symbol, raw)
                 if gatherer.is_full:
                     yield from gatherer.given_out()
-    except (arrow.ArrowException, OSError, ValueError, NotImplementedError) as error:
+    except (arrow.ArrowException, OSError, ValueError, LookupError) as error:
         raise Unreadable(f"cannot be read as Parquet: {shown(error)}.") from error
     yield from gatherer.finished()
 
@@ -86,7 +86,7 @@ def _by_symbol(
 ) -> Iterator[tuple[str, series.Raw]]:
     raw = _raw(batch, names, file, reading)
     if "symbol" not in names:
-        yield named(file.path).symbol, _readable(raw, reading)
+        yield _only_symbol(file), _readable(raw, reading)
         return
     import numpy as np
 
@@ -98,15 +98,19 @@ def _by_symbol(
         reading.tally.add("a row names no symbol", rows=int((codes == -1).sum()))
 
 
-def _raw(
-    batch: Any, names: dict[str, str], file: SourceFile, reading: Reading
-) -> series.Raw:
+def _only_symbol(file: SourceFile) -> str:
+    """The symbol of a file that has none in its rows; a set of symbols is joined with `_`."""
+    symbol = named(file.path).symbol
+    if "_" in symbol:
+        raise Unreadable("does not say which symbol each row is of.")
+    return symbol
+
+
+def _raw(batch: Any, names: dict[str, str], file: SourceFile, reading: Reading) -> series.Raw:
     import numpy as np
 
     local, offsets = _times(batch.column(names["time"]), reading)
-    values = {
-        name: _numbers(batch.column(names[name])) for name in series.VALUES if name in names
-    }
+    values = {name: _numbers(batch.column(names[name])) for name in series.VALUES if name in names}
     missing = np.full(len(local), np.nan)
     unfilled = np.ones(len(local), dtype=bool)
     for name in ("open", "high", "low"):
@@ -124,9 +128,7 @@ def _numbers(column: Any) -> NDArray[np.float64]:
     return np.asarray(numbers, dtype=np.float64)
 
 
-def _times(
-    column: Any, reading: Reading
-) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
+def _times(column: Any, reading: Reading) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
     import numpy as np
 
     kind = str(column.type)
@@ -135,7 +137,8 @@ def _times(
     if not kind.startswith(("timestamp", "date")):
         raise Unreadable(f"has times of the type {shown(kind)}, which are none.")
     zone = getattr(column.type, "tz", None)
-    seconds = column.cast("timestamp[s]" if zone is None else f"timestamp[s, tz={zone}]", safe=False)
+    arrow, _ = _libraries()
+    seconds = column.cast(arrow.timestamp("s", tz=zone), safe=False)
     utc = seconds.cast("int64").fill_null(stamps.UNREADABLE).to_numpy(zero_copy_only=False)
     utc = np.where((utc < YEAR_1) | (utc > YEAR_9999), stamps.UNREADABLE, utc)
     if zone is None:

@@ -25,7 +25,7 @@ class Reading:
     stamps: Stamps = field(default_factory=Stamps)
     tally: Tally = field(default_factory=Tally)
     remarks: Counter[str] = field(default_factory=Counter)
-    """Sentences, each with the number of series that it is about; 0 for one about the file."""
+    """What there is to say, each with the number of cases; 0 for what is about the whole file."""
 
     _fetched: dict[object, int] = field(default_factory=dict)
 
@@ -46,6 +46,6 @@ class Reading:
     def notes(self) -> tuple[str, ...]:
         """The remarks as they are shown."""
         return tuple(
-            text if not number else f"{text} ({number:,} series)"
+            f"{text} ({number:,} cases)" if number > 1 else text
             for text, number in self.remarks.items()
         )

@@ -154,11 +154,16 @@ def series_of(key: SeriesKey, raw: Raw) -> SeriesData:
         values[name] = np.where(raw.unfilled, values["close"], values[name])
     bars = BarColumns(
         ts=ts,
-        **{name: values[name] for name in (*PRICES, "volume")},
+        open=values["open"],
+        high=values["high"],
+        low=values["low"],
+        close=values["close"],
+        volume=values["volume"],
         vwap=_optional(values.get("vwap"), np.inf),
         transactions=_optional(values.get("transactions"), MOST_TRANSACTIONS),
     )
-    return SeriesData(key, bars, raw.fetched, raw.unfilled)
+    latest = int(raw.fetched.max()) if len(raw) else 0
+    return SeriesData(key, bars, raw.fetched, raw.unfilled, latest)
 
 
 def _optional(values: NDArray[np.float64] | None, limit: float) -> NDArray[np.float64] | None:
@@ -187,9 +192,7 @@ def joined(parts: Sequence[Raw]) -> Raw:
         )
     names = set().union(*(one.values for one in parts))
     values = {
-        name: np.concatenate(
-            [one.values.get(name, np.full(len(one), np.nan)) for one in parts]
-        )
+        name: np.concatenate([one.values.get(name, np.full(len(one), np.nan)) for one in parts])
         for name in names
     }
     return Raw(

@@ -97,7 +97,7 @@ def parse(raw: Any) -> tuple[int, int]:
     found = _STAMP.fullmatch(text) or _COMPACT.fullmatch(text)
     if found is None:
         return UNREADABLE, NAIVE
-    parts = (*found.groups(), *(None,) * 7)
+    parts: tuple[Any, ...] = (*found.groups(), *(None,) * 7)
     try:
         day = date(int(parts[0]), int(parts[1]), int(parts[2])).toordinal() - EPOCH
     except ValueError:

@@ -21,7 +21,7 @@ from core.bar_writer import DRIFT, Write, WriteResult, columns_from, rejected_ro
 from core.bar_writer import store as write_bars
 from core.clock import ManualClock
 from core.errors import BadInput
-from core.imports.contents import Chain, Counts, OldSymbol, OldTrade, SeriesData, Tally
+from core.imports.contents import Chain, Counts, OldSymbol, OldTrade, SeriesData
 from core.imports.symbol_database import SOURCE as SYMBOL_SOURCE
 from core.model import AssetClass, SectorStatus
 from core.options import OptionStore
@@ -41,23 +41,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sqlalchemy import Connection
 
-    from core.clock import Clock
-    from core.frames import BarColumns
+    from core.imports.reading import Reading
     from core.model import SeriesInfo, SymbolInfo
-    from core.runs import RunControl
     from core.store import Store
 
+NOTHING = Counts()
 VALUES = ("open", "high", "low", "close", "volume")
-SYMBOLS_A_TRANSACTION = 500
+PNL_DIFFERS = "trades whose stated P&L is not what their prices give; both are kept"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one thing that was read."""
 
-    stored: Counts = Counts()
-    unchanged: Counts = Counts()
-    kept: Counts = Counts()
+    stored: Counts = NOTHING
+    unchanged: Counts = NOTHING
+    kept: Counts = NOTHING
 
     def __add__(self, other: Outcome) -> Outcome:
         return Outcome(
@@ -75,23 +74,23 @@ class _Choice:
     kept: int = 0
 
 
-def store_series(
-    store: Store, data: SeriesData, tally: Tally, *, now: float, control: RunControl
-) -> Outcome:
+def store_series(store: Store, data: SeriesData, reading: Reading) -> Outcome:
     """Store the bars of one series in one transaction."""
     import numpy as np
 
     may_be_negative = data.key.asset_class is AssetClass.FUTURE
-    bad = faults(data.bars, now=now, may_be_negative=may_be_negative)
+    bad = faults(data.bars, now=reading.now, may_be_negative=may_be_negative)
     refused = rejected_rows(data.bars, bad, [])
     for stamp, reason, _ in refused:
-        tally.add(reason, f"{data.key.symbol} {data.key.interval} {stamp}")
+        reading.tally.add(reason, f"{data.key.symbol} {data.key.interval} {stamp}")
     if bad:
         good = np.ones(len(data.bars), dtype=bool)
         good[[one.row for one in bad]] = False
-        data = _taken(data, good)
-    with store.write(control) as connection:
-        return _store(connection, data, refused, now)
+        data = data.taken(good)
+    if not len(data.bars) and not refused:
+        return Outcome()
+    with store.write(reading.control) as connection:
+        return _store(connection, data, refused, reading.now)
 
 
 def _store(
@@ -107,16 +106,16 @@ def _store(
         stored_findings.put_quarantine(connection, series_id, unknown, now=int(now))
     if not len(data.bars):
         return Outcome()
-    latest = int(data.fetched.max())
-    newer = latest > (info.fetched_at or 0)
+    newer = data.fetched_at > (info.fetched_at or 0)
     settles = calendar.settles_at(data.key.asset_class, data.bars.ts, data.key.interval)
     choice = _choice(connection, info, data, settles, newer=newer)
     written = 0
     for part in _parts(data, choice, settles, now):
         written += _write(connection, series_id, part)
-    if written:
+    latest = max(data.fetched_at, info.fetched_at or 0)
+    if written and latest:
         # The parts carry the times that make them final or not; the newest is the series' own.
-        stored.touch(connection, series_id, fetched_at=max(latest, info.fetched_at or 0))
+        stored.touch(connection, series_id, fetched_at=latest)
     return Outcome(
         Counts(series=int(written > 0), bars=written),
         Counts(bars=choice.unchanged),
@@ -129,8 +128,8 @@ def _write(connection: Connection, series_id: int, part: Write) -> int:
     if result.drift is None:
         return int(result)
     # A new price basis makes everything before it unsure, but not what has just come with it.
-    again = write_bars(connection, series_id, part)
-    return int(result) + again.inserted
+    write_bars(connection, series_id, part)
+    return int(result)
 
 
 def _not_in_quarantine(
@@ -216,13 +215,7 @@ def _parts(data: SeriesData, choice: _Choice, settles: Any, now: float) -> list[
     return parts
 
 
-def _taken(data: SeriesData, rows: Any) -> SeriesData:
-    return SeriesData(
-        data.key, data.bars.taken(rows), data.fetched[rows], data.close_only[rows]
-    )
-
-
-def store_chain(store: Store, chain: Chain, tally: Tally) -> Outcome:
+def store_chain(store: Store, chain: Chain, reading: Reading) -> Outcome:
     """Store one options chain, unless the cache has one that is as new or more complete."""
     import pandas as pd
 
@@ -231,7 +224,9 @@ def store_chain(store: Store, chain: Chain, tally: Tally) -> Outcome:
     # The store stamps a chain with its clock's time: that of the old program's answer.
     options = OptionStore(store, ManualClock(chain.fetched_at))
     try:
-        known = {(str(one.trading_date), one.source): one for one in options.snapshots(chain.symbol)}
+        known = {
+            (str(one.trading_date), one.source): one for one in options.snapshots(chain.symbol)
+        }
         present = known.get((chain.trading_date[:10], chain.source.lower()))
         if present is not None and present.fetched_at >= chain.fetched_at:
             return Outcome(unchanged=all_of_it)
@@ -243,16 +238,16 @@ def store_chain(store: Store, chain: Chain, tally: Tally) -> Outcome:
             provider_metadata=chain.metadata,
         )
     except BadInput as error:
-        tally.add(str(error).rstrip("."), name, rows=len(chain))
+        reading.tally.add(str(error).rstrip("."), name, rows=len(chain))
         return Outcome()
     for reason in result.reasons.values():
-        tally.add(reason.rstrip("."), name)
+        reading.tally.add(reason.rstrip("."), name)
     if result.kept:
         return Outcome(kept=all_of_it)
     return Outcome(Counts(contracts=result.stored))
 
 
-def store_trade(store: Store, trade: OldTrade, tally: Tally, *, clock: Clock) -> Outcome:
+def store_trade(store: Store, trade: OldTrade, reading: Reading) -> Outcome:
     """Archive one trade. One that is there stays as it is, but an open one may be closed."""
     values = trade.values
     one = Counts(trades=1)
@@ -262,24 +257,24 @@ def store_trade(store: Store, trade: OldTrade, tally: Tally, *, clock: Clock) ->
     if present is not None and (present["exit_at"] is not None or not values["exit_date"]):
         return Outcome(unchanged=one)
     try:
-        result = TradeLog(store, clock).archive_trade(values)
+        result = TradeLog(store, ManualClock(reading.now)).archive_trade(values)
     except BadInput as error:
-        tally.add(str(error).rstrip("."), trade_id)
+        reading.tally.add(str(error).rstrip("."), trade_id)
         return Outcome()
+    if result.pnl_differs:
+        reading.remarks[PNL_DIFFERS] += 1
     return Outcome(unchanged=one) if result.outcome == "unchanged" else Outcome(one)
 
 
 def store_symbols(
-    store: Store, given: Sequence[OldSymbol], *, now: float, modified_at: int, control: RunControl
+    store: Store, given: Sequence[OldSymbol], reading: Reading, *, modified_at: int
 ) -> Outcome:
-    """List symbols that the directory does not have, and add what it does not know better."""
-    outcome = Outcome()
-    for start in range(0, len(given), SYMBOLS_A_TRANSACTION):
-        control.checkpoint()
-        part = given[start : start + SYMBOLS_A_TRANSACTION]
-        with store.write(control) as connection:
-            outcome += _store_symbols(connection, part, now=int(now), modified_at=modified_at)
-    return outcome
+    """List symbols that the directory does not have, and add what it does not know better.
+
+    `modified_at` is when sectors were found of which the file does not say it.
+    """
+    with store.write(reading.control) as connection:
+        return _store_symbols(connection, given, now=int(reading.now), modified_at=modified_at)
 
 
 def _store_symbols(
@@ -299,9 +294,7 @@ def _store_symbols(
         else:
             _put_note(connection, name, one.note)
         changed.add(name)
-    return Outcome(
-        Counts(symbols=len(changed)), Counts(symbols=len(by_name) - len(changed))
-    )
+    return Outcome(Counts(symbols=len(changed)), Counts(symbols=len(by_name) - len(changed)))
 
 
 def _may_learn(present: SymbolInfo, given: OldSymbol, modified_at: int) -> bool:
@@ -329,6 +322,4 @@ def _put_sector(connection: Connection, given: OldSymbol, modified_at: int) -> N
 
 
 def _put_note(connection: Connection, symbol: str, note: str | None) -> None:
-    connection.execute(
-        symbols.update().where(symbols.c.symbol == symbol).values(sector_note=note)
-    )
+    connection.execute(symbols.update().where(symbols.c.symbol == symbol).values(sector_note=note))

@@ -1,8 +1,8 @@
 """The old symbol database: the table `symbols`, by its columns of version 1, 2 or 3.
 
-Version 1 has no sector; version 2 has `sector` (`other` by default); version 3 adds the time of the
-last answer. Its sectors are Yahoo's names, or a shorter list of its own in lower case. Of those only
-the ones that stand for a single name of Yahoo's are taken over.
+Version 1 has no sector; version 2 has `sector` (`other` by default); version 3 adds the time of
+the last answer. Its sectors are Yahoo's names, or a shorter list of its own in lower case. Of those
+only the ones that stand for a single name of Yahoo's are taken over.
 
 `other` is not taken for an answer, not even with a time beside it: the old program stamped every
 symbol that it could not look up, also while Yahoo blocked it. Such symbols count as never asked.
@@ -65,17 +65,20 @@ DROPPED = "prices and volumes of the old symbol database are not taken over"
 KINDS = {AssetClass.STOCK: Kind.COMMON, AssetClass.FUND: Kind.ETF}
 
 
+def fits(table: Table) -> bool:
+    """True when the table could be the one that is meant."""
+    return "symbol" in table.columns
+
+
 def survey(connection: sqlite3.Connection, table: Table, reading: Reading) -> Survey:
     """How many symbols the database lists, and what cannot be used of it."""
     symbols = sum(1 for _ in read(connection, table, reading))
-    return Survey(
-        Counts(symbols=symbols), frozenset(), reading.tally.result(), reading.notes()
-    )
+    return Survey(Counts(symbols=symbols), frozenset(), reading.tally.result(), reading.notes())
 
 
 def read(connection: sqlite3.Connection, table: Table, reading: Reading) -> Items:
     """Every symbol of the database."""
-    if "symbol" not in table.columns:
+    if not fits(table):
         raise Unreadable("has a table symbols without the column symbol.")
     if {"price", "daily_volume_usd"} & set(table.columns):
         reading.remarks[DROPPED] = 0
@@ -84,19 +87,16 @@ def read(connection: sqlite3.Connection, table: Table, reading: Reading) -> Item
     yield from _symbols(connection.execute(sql), reading, has_stamps=has_stamps)
 
 
-def _symbols(
-    rows: Iterator[Any], reading: Reading, *, has_stamps: bool
-) -> Iterator[OldSymbol]:
+def _symbols(rows: Iterator[Any], reading: Reading, *, has_stamps: bool) -> Iterator[OldSymbol]:
     for *cells, stamp in rows:
         reading.control.checkpoint()
         try:
             values = {
-                name: (text(cell) or "").strip()
-                for name, cell in zip(COLUMNS, cells, strict=True)
+                name: (text(cell) or "").strip() for name, cell in zip(COLUMNS, cells, strict=True)
             }
             entry = _listing(values)
         except UnicodeDecodeError:
-            reading.tally.add("a text is not UTF-8", shown(cells[0]))
+            reading.tally.add(database.NOT_UTF8, shown(cells[0]))
             continue
         except BadInput as error:
             reading.tally.add(str(error).rstrip("."), shown(cells[0]))
@@ -109,9 +109,7 @@ def _listing(values: dict[str, str]) -> SymbolInfo:
     asset_class = naming.class_of(values["asset_type"] or AssetClass.STOCK)
     kind = KINDS.get(asset_class, Kind.OTHER)
     entry = replace(
-        listing(
-            values["symbol"], name=values["name"], kind=kind, exchange=values["exchange"]
-        ),
+        listing(values["symbol"], name=values["name"], kind=kind, exchange=values["exchange"]),
         asset_class=asset_class,
         tradable=values["is_tradable"] not in ("0", "0.0"),
     )
@@ -124,9 +122,7 @@ def _listing(values: dict[str, str]) -> SymbolInfo:
     )
 
 
-def _with_sector(
-    entry: SymbolInfo, word: str, stamp: Any, answered: int | None
-) -> OldSymbol:
+def _with_sector(entry: SymbolInfo, word: str, stamp: Any, answered: int | None) -> OldSymbol:
     """What the sector column says. `answered` is when, None in a version without such a column."""
     if entry.sector_status is SectorStatus.INELIGIBLE:
         return OldSymbol(entry, None, None, 0)

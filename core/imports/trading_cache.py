@@ -10,31 +10,30 @@ Bars lie in `market_cache`. Its interval is a column, or part of the source's na
 
 from __future__ import annotations
 
-import itertools
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from core import sessions as calendar
 from core.errors import BadInput
-from core.imports import database, naming, series, stamps
+from core.imports import database, naming, series, stamps, trading_records
 from core.imports.contents import (
-    Chain,
     Counts,
     Items,
-    OldTrade,
     SeriesData,
     Survey,
     Unreadable,
     shown,
 )
-from core.imports.database import Table, text
+from core.imports.database import NOT_UTF8, Table, text
 from core.intervals import DAY, Interval
 from core.model import AssetClass
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from core.imports.reading import Reading
     from core.ranges import SeriesKey
@@ -49,75 +48,19 @@ NEEDED = {
 }
 
 BAR_COLUMNS = ("trading_date", "timeframe", "source", *series.VALUES, "cached_at")
-CHAIN_COLUMNS = (
-    "strike",
-    "option_type",
-    "expiration",
-    "bid",
-    "ask",
-    "last",
-    "volume",
-    "open_interest",
-    "implied_volatility",
-    "delta",
-    "gamma",
-    "theta",
-    "vega",
-    "rho",
-    "contract_symbol",
-    "underlying_price",
-)
-CHAIN_EXTRAS = ("cached_at", "data_quality_score", "provider_metadata")
-TRADE_COLUMNS = (
-    "trade_id",
-    "symbol",
-    "asset_type",
-    "entry_date",
-    "entry_price",
-    "entry_order_id",
-    "quantity",
-    "exit_date",
-    "exit_price",
-    "exit_order_id",
-    "exit_reason",
-    "initial_stop_loss",
-    "initial_take_profit",
-    "final_stop_loss",
-    "final_take_profit",
-    "stop_adjustments",
-    "realized_pnl",
-    "realized_pnl_pct",
-    "max_profit_pct",
-    "max_drawdown_pct",
-    "holding_period_hours",
-    "strategy_name",
-    "signal_strength",
-    "signal_confidence",
-    "entry_slippage_pct",
-    "exit_slippage_pct",
-    "commission_paid",
-    "broker_account",
-    "created_at",
-    "notes",
-)
-
 ROWS_AT_A_TIME = 500_000
 """A longer series is stored in parts."""
-
-LARGEST_CHAIN = 100_000
-LARGEST_CELL = 100_000
 
 FEWEST_TO_TELL = 5
 """So few daily bars do not tell whether they lie a day early."""
 
 TOO_LONG = "a name or a time is missing, or too long to be one"
-NOT_UTF8 = "a text is not UTF-8"
 LIVE = "the last trade of a running session, kept as if it were a bar"
 FILED_WRONG = "daily bars filed under an intraday interval"
-SHIFTED = "daily bars that lay one day early were moved to their sessions"
+SHIFTED = "a daily series that lay one day early was moved to its sessions"
 PATCHED = (
-    "bars that the source adjusts were fetched at different times: a dividend or split between two "
-    "fetches shows as a step, until the series is fetched anew"
+    "bars of a series that its source adjusts were fetched at different times: a dividend or split "
+    "between two fetches shows as a step, until the series is fetched anew"
 )
 OVERWRITTEN = (
     "this database let a bar of one interval replace another interval's bar of the same date, so "
@@ -133,9 +76,7 @@ def check(tables: Mapping[str, Table]) -> None:
             raise Unreadable(f"has a table {name} without the column {' and '.join(missing)}.")
 
 
-def survey(
-    connection: sqlite3.Connection, tables: Mapping[str, Table], reading: Reading
-) -> Survey:
+def survey(connection: sqlite3.Connection, tables: Mapping[str, Table], reading: Reading) -> Survey:
     """What the database holds, counted by SQLite."""
     check(tables)
     keys: set[SeriesKey] = set()
@@ -154,18 +95,16 @@ def survey(
     return Survey(counts, frozenset(keys), reading.tally.result(), reading.notes())
 
 
-def read(
-    connection: sqlite3.Connection, tables: Mapping[str, Table], reading: Reading
-) -> Items:
+def read(connection: sqlite3.Connection, tables: Mapping[str, Table], reading: Reading) -> Items:
     """Every series, chain and trade of the database."""
     check(tables)
     if BARS in tables:
         _remark_overwritten(connection, tables[BARS], reading)
         yield from _bars(connection, tables[BARS], reading)
     if OPTIONS in tables:
-        yield from _chains(connection, tables[OPTIONS], reading)
+        yield from trading_records.chains(connection, tables[OPTIONS], reading)
     if TRADES in tables:
-        yield from _trades(connection, tables[TRADES], reading)
+        yield from trading_records.trades(connection, tables[TRADES], reading)
 
 
 def _count(connection: sqlite3.Connection, table: Table | None) -> int:
@@ -179,7 +118,7 @@ def _surveyed(
     connection: sqlite3.Connection, table: Table, reading: Reading
 ) -> Iterator[tuple[int, SeriesKey]]:
     names = table.select(("asset_type", "symbol", "timeframe", "source"))
-    sql = f"SELECT {names},count(*) FROM {_usable(table)} GROUP BY 1,2,3,4"
+    sql = f"SELECT {names},count(*) FROM {_usable(table)} GROUP BY 1,2,3,4"  # noqa: S608
     listed = 0
     for *group, rows in connection.execute(sql):
         listed += rows
@@ -276,9 +215,7 @@ def _order(table: Table) -> str:
     return ",".join(database.quoted(table.columns[one]) for one in names if one in table.columns)
 
 
-def _group(
-    asset_type: Any, symbol: Any, rows: list[Any], reading: Reading
-) -> Iterator[SeriesData]:
+def _group(asset_type: Any, symbol: Any, rows: list[Any], reading: Reading) -> Iterator[SeriesData]:
     """The series of one symbol, of every source and interval."""
     if not rows:
         return
@@ -287,7 +224,7 @@ def _group(
     for (timeframe, source), chosen in _sorted_out(columns).items():
         number = len(chosen["close"])
         try:
-            key = _key(*(text(one) for one in (asset_type, symbol, timeframe, source)), reading)
+            key = _key(text(asset_type), text(symbol), text(timeframe), text(source), reading)
         except (BadInput, UnicodeDecodeError) as error:
             reading.tally.add(_reason(error), shown(symbol), rows=number)
             continue
@@ -318,13 +255,11 @@ def _sorted_out(
 def _raw(key: SeriesKey, columns: dict[str, Sequence[Any]], reading: Reading) -> series.Raw:
     import numpy as np
 
-    fetched = np.fromiter(
-        map(reading.fetched, columns["cached_at"]), np.int64, len(columns["cached_at"])
-    )
+    cached = columns["cached_at"]
+    times = {one: reading.fetched(one) for one in set(cached)}
+    fetched = np.array([times[one] for one in cached], dtype=np.int64)
     raw = series.raw_of(columns["trading_date"], columns, fetched, reading.stamps)
-    return series.drop_unreadable(
-        raw, columns["trading_date"], reading.tally, lambda _: key.symbol
-    )
+    return series.drop_unreadable(raw, columns["trading_date"], reading.tally, lambda _: key.symbol)
 
 
 def _mended(data: SeriesData, reading: Reading) -> Iterator[SeriesData]:
@@ -351,16 +286,21 @@ def _is_daily(data: SeriesData) -> bool:
 def _on_sessions(data: SeriesData, reading: Reading) -> SeriesData:
     """A series whose days are all one early (with Sundays, and each next day a session), put
     right: midnight in New York, read as UTC and then taken for New York's, is the day before."""
-    import numpy as np
-
     found = calendar.table(data.key.asset_class)
     ts = data.bars.ts
     if found is None or len(ts) < FEWEST_TO_TELL:
         return data
-    if np.isin(ts, found.ts).all() or not np.isin(ts + DAY, found.ts).all():
+    if _all_among(ts, found.ts) or not _all_among(ts + DAY, found.ts):
         return data
     reading.remarks[SHIFTED] += 1
     return replace(data, bars=replace(data.bars, ts=ts + DAY))
+
+
+def _all_among(ts: NDArray[np.int64], sessions: NDArray[np.int64]) -> bool:
+    import numpy as np
+
+    at = np.minimum(np.searchsorted(sessions, ts), len(sessions) - 1)
+    return bool((sessions[at] == ts).all())
 
 
 def _without_live(data: SeriesData, reading: Reading) -> SeriesData:
@@ -374,93 +314,4 @@ def _without_live(data: SeriesData, reading: Reading) -> SeriesData:
     if not live.any():
         return data
     reading.tally.add(LIVE, data.key.symbol, rows=int(live.sum()))
-    good = ~live
-    return SeriesData(data.key, bars.taken(good), data.fetched[good], data.close_only[good])
-
-
-def _chains(connection: sqlite3.Connection, table: Table, reading: Reading) -> Iterator[Chain]:
-    columns = ("symbol", "trading_date", "source", *CHAIN_COLUMNS, *CHAIN_EXTRAS)
-    names = table.select(columns)
-    order = ",".join(
-        database.quoted(table.columns[one]) for one in columns[:3] if one in table.columns
-    )
-    cursor = connection.execute(
-        f"SELECT {names} FROM {database.quoted(table.name)} ORDER BY {order}"  # noqa: S608
-    )
-    for group, rows in itertools.groupby(cursor, key=lambda row: row[:3]):
-        reading.control.checkpoint()
-        chain = _chain(group, rows, reading)
-        if chain is not None:
-            yield chain
-
-
-def _chain(group: tuple[Any, ...], rows: Iterator[Any], reading: Reading) -> Chain | None:
-    name = " ".join(shown(cell) for cell in group)
-    kept: list[dict[str, Any]] = []
-    for row in itertools.islice(rows, LARGEST_CHAIN):
-        cells = _cells((*CHAIN_COLUMNS, *CHAIN_EXTRAS), row[3:], name, reading)
-        if cells is not None:
-            kept.append(cells)
-    excess = sum(1 for _ in rows)
-    if excess:
-        reading.tally.add(f"a chain of over {LARGEST_CHAIN:,} contracts", name, rows=excess)
-    try:
-        symbol, day, source = (text(cell) or "" for cell in group)
-    except UnicodeDecodeError:
-        reading.tally.add(NOT_UTF8, name, rows=len(kept))
-        return None
-    if not kept:
-        return None
-    return Chain(
-        symbol=symbol,
-        trading_date=day,
-        source=naming.split_source(source, naming.DEFAULT_TIMEFRAME)[0] or "polygon",
-        columns={one: [cells[one] for cells in kept] for one in CHAIN_COLUMNS},
-        metadata=_metadata(kept[0]),
-        fetched_at=min(reading.fetched(cells["cached_at"]) for cells in kept),
-    )
-
-
-def _metadata(cells: Mapping[str, Any]) -> dict[str, Any]:
-    """What the provider said besides, and the quality score if the old program gave one."""
-    try:
-        found = json.loads(cells["provider_metadata"] or "{}")
-    except (TypeError, ValueError, RecursionError):
-        found = None
-    metadata = dict(found) if isinstance(found, dict) else {}
-    score = cells["data_quality_score"]
-    if isinstance(score, float) and score != 1.0:  # 1.0 is the column's default, not a judgement
-        metadata["given_quality"] = score
-    return metadata
-
-
-def _trades(
-    connection: sqlite3.Connection, table: Table, reading: Reading
-) -> Iterator[OldTrade]:
-    sql = f"SELECT {table.select(TRADE_COLUMNS)} FROM {database.quoted(table.name)}"  # noqa: S608
-    for row in connection.execute(sql):
-        reading.control.checkpoint()
-        cells = _cells(TRADE_COLUMNS, row, shown(row[0]), reading)
-        if cells is None:
-            continue
-        created = cells["created_at"]
-        if isinstance(created, str) and stamps.parse(created)[1] == stamps.NAIVE:
-            cells["created_at"] = f"{created}+00:00"  # SQLite's own clock, which is UTC
-        yield OldTrade(cells)
-
-
-def _cells(
-    names: Sequence[str], row: Sequence[Any], where: str, reading: Reading
-) -> dict[str, Any] | None:
-    """A row with its texts as text; None, and counted, where one of them is none or enormous."""
-    if any(isinstance(cell, bytes) and len(cell) > LARGEST_CELL for cell in row):
-        reading.tally.add(TOO_LONG, where)
-        return None
-    try:
-        return {
-            name: text(cell) if isinstance(cell, bytes) else cell
-            for name, cell in zip(names, row, strict=True)
-        }
-    except UnicodeDecodeError:
-        reading.tally.add(NOT_UTF8, where)
-        return None
+    return data.taken(~live)

@@ -1,9 +1,15 @@
-"""Many bars at once into PostgreSQL."""
+"""Many bars at once into PostgreSQL, three ways.
+
+A few go in one statement. Many go by COPY in its binary form: straight into the table where no bar
+stands between their first and their last, which is how history comes; else into a temporary table
+of the connection's own, and from there in one statement that corrects what is there.
+"""
 
 from __future__ import annotations
 
 import struct
 from functools import lru_cache
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,34 +26,35 @@ COPY_FROM_ROWS = 16
 
 PACK_ROWS = 8_192
 
-_KEY = "series_id, ts"
-_VALUES = ("open", "high", "low", "close", "volume", "vwap", "transactions", "flags")
-_COLUMNS = f"{_KEY}, {', '.join(_VALUES)}"
+KEY = "series_id, ts"
+VALUES = ("open", "high", "low", "close", "volume", "vwap", "transactions", "flags")
+COLUMNS = f"{KEY}, {', '.join(VALUES)}"
 
 # A bar that comes again unchanged is left alone: rewriting it would cost PostgreSQL a dead row.
 _ON_CONFLICT = (
-    f"ON CONFLICT ({_KEY}) DO UPDATE SET "
-    + ", ".join(f"{name} = excluded.{name}" for name in _VALUES)
-    + f" WHERE ({', '.join(f'bars.{name}' for name in _VALUES)})"
-    + f" IS DISTINCT FROM ({', '.join(f'excluded.{name}' for name in _VALUES)})"
+    f"ON CONFLICT ({KEY}) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in VALUES)
+    + f" WHERE ({', '.join(f'bars.{name}' for name in VALUES)})"
+    + f" IS DISTINCT FROM ({', '.join(f'excluded.{name}' for name in VALUES)})"
 )
+
+# LIMIT keeps the planner from any other way than one look into the index for each series.
+_ANY_THERE = """
+SELECT EXISTS (
+    SELECT FROM unnest(%s::int[], %s::bigint[], %s::bigint[]) AS new (series_id, first, last),
+    LATERAL (SELECT FROM bars WHERE bars.series_id = new.series_id
+             AND bars.ts BETWEEN new.first AND new.last LIMIT 1) AS there)
+"""
 
 _STAGE = "pg_temp.stockyard_stage"
 _MAKE_STAGE = "CREATE TEMP TABLE IF NOT EXISTS stockyard_stage (LIKE bars) ON COMMIT DELETE ROWS"
 _EMPTY_STAGE = f"TRUNCATE {_STAGE}"
 _STAGED_IN = "stockyard_staged_in"
 
-_FILL_STAGE = f"COPY {_STAGE} ({_COLUMNS}) FROM STDIN (FORMAT BINARY)"
-
-# NaN becomes NULL, as SQLite has it, so that a bar without a price is refused.
-_FROM_STAGE = (
-    f"INSERT INTO bars ({_COLUMNS}) SELECT {_KEY}, "  # noqa: S608 - our own column names
-    + ", ".join(f"nullif({name}, 'NaN')" for name in _VALUES[:6])
-    + f", transactions, flags FROM {_STAGE} {_ON_CONFLICT}"
-)
-
-_COPY_HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-_COPY_TAIL = struct.pack("!h", -1)
+_COPY = "COPY {table} ({columns}) FROM STDIN (FORMAT BINARY)"
+_FILL_BARS = _COPY.format(table="bars", columns=COLUMNS)
+_FILL_STAGE = _COPY.format(table=_STAGE, columns=COLUMNS)
+_FROM_STAGE = f"INSERT INTO bars ({COLUMNS}) SELECT {COLUMNS} FROM {_STAGE} {_ON_CONFLICT}"  # noqa: S608
 
 
 def upsert_bars(connection: Connection, rows: Sequence[SeriesBar]) -> None:
@@ -60,9 +67,11 @@ def upsert_bars(connection: Connection, rows: Sequence[SeriesBar]) -> None:
     with driver.cursor() as cursor:
         if len(unique) < COPY_FROM_ROWS:
             _insert(cursor, unique.values())
+        elif _is_free(cursor, unique):
+            _copy(cursor, _FILL_BARS, unique.values())
         else:
             _clear_stage(connection, cursor)
-            _copy(cursor, unique.values())
+            _copy(cursor, _FILL_STAGE, unique.values())
             cursor.execute(_FROM_STAGE)
 
 
@@ -73,9 +82,26 @@ def _insert(cursor: psycopg.Cursor[Any], rows: Collection[SeriesBar]) -> None:
 
 @lru_cache(maxsize=COPY_FROM_ROWS)
 def _statement(rows: int) -> bytes:
-    one = f"({', '.join(['%s'] * (2 + len(_VALUES)))})"
-    text = f"INSERT INTO bars ({_COLUMNS}) VALUES {', '.join([one] * rows)} {_ON_CONFLICT}"  # noqa: S608
+    one = f"({', '.join(['%s'] * (2 + len(VALUES)))})"
+    text = f"INSERT INTO bars ({COLUMNS}) VALUES {', '.join([one] * rows)} {_ON_CONFLICT}"  # noqa: S608
     return text.encode()
+
+
+def _is_free(cursor: psycopg.Cursor[Any], keys: Iterable[tuple[int, int]]) -> bool:
+    """Whether no series has a bar between the first and the last of those given for it.
+
+    That stays so, because whoever writes holds the cache's write lock.
+    """
+    first: dict[int, int] = {}
+    last: dict[int, int] = {}
+    for series_id, ts in keys:
+        if ts <= first.get(series_id, ts):
+            first[series_id] = ts
+        if ts >= last.get(series_id, ts):
+            last[series_id] = ts
+    cursor.execute(_ANY_THERE, (list(first), list(first.values()), [last[one] for one in first]))
+    row = cursor.fetchone()
+    return row is not None and not row[0]
 
 
 def _clear_stage(connection: Connection, cursor: psycopg.Cursor[Any]) -> None:
@@ -90,36 +116,49 @@ def _clear_stage(connection: Connection, cursor: psycopg.Cursor[Any]) -> None:
     connection.info[_STAGED_IN] = transaction
 
 
-def _copy(cursor: psycopg.Cursor[Any], rows: Iterable[SeriesBar]) -> None:
-    with cursor.copy(_FILL_STAGE) as copy:
-        copy.write(_COPY_HEAD)
-        for block in _blocks(rows):
+def _copy(cursor: psycopg.Cursor[Any], statement: str, rows: Iterable[SeriesBar]) -> None:
+    with cursor.copy(statement.encode()) as copy:
+        for block in packed(rows):
             copy.write(block)
-        copy.write(_COPY_TAIL)
 
 
-def _blocks(rows: Iterable[SeriesBar]) -> Iterator[bytes]:
-    """The rows in COPY's binary form."""
-    parts: list[bytes] = []
+def packed(rows: Iterable[SeriesBar]) -> Iterator[bytes]:
+    """The rows in COPY's binary form, their values in the order of COLUMNS, in blocks.
+
+    NaN becomes NULL, as SQLite has it, so that a bar without a price is refused.
+    """
+    parts = [_COPY_HEAD]
     for row in rows:
         parts.append(_packed(row))
-        if len(parts) == PACK_ROWS:
+        if len(parts) >= PACK_ROWS:
             yield b"".join(parts)
             parts.clear()
-    yield b"".join(parts)
+    yield b"".join([*parts, _COPY_TAIL])
 
 
 def _packed(row: SeriesBar) -> bytes:
     series_id, ts, opened, high, low, close, volume, vwap, transactions, flags = row
+    if isnan(opened + high + low + close + volume):
+        prices = b"".join(_real(value) for value in row[2:7])
+        start = _START(10, 4, series_id, 8, ts) + prices
+    else:
+        start = _FIRST(10, 4, series_id, 8, ts, 8, opened, 8, high, 8, low, 8, close, 8, volume)
     return (
-        _FIRST(10, 4, series_id, 8, ts, 8, opened, 8, high, 8, low, 8, close, 8, volume)
-        + (_NULL if vwap is None else _REAL(8, vwap))
+        start
+        + _real(vwap)
         + (_NULL if transactions is None else _WHOLE(8, transactions))
         + _LAST(4, flags)
     )
 
 
-# Each value follows its length in bytes, and each row the number of its values.
+def _real(value: float | None) -> bytes:
+    return _NULL if value is None or isnan(value) else _REAL(8, value)
+
+
+# Each row begins with the number of its values, and each value with its length in bytes.
+_COPY_HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_COPY_TAIL = struct.pack("!h", -1)
+_START = struct.Struct("!h ii iq").pack
 _FIRST = struct.Struct("!h ii iq id id id id id").pack
 _REAL = struct.Struct("!id").pack
 _WHOLE = struct.Struct("!iq").pack

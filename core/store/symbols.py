@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
     from core.model import Scope
 
-CHUNK = 400
-"""Rows a statement: SQLite allows 32,766 parameters, and long statements gain nothing."""
-
 IN_CHUNK = 900
 
 FUNDS = (Kind.ETF, Kind.ETN, Kind.FUND)
@@ -60,26 +57,24 @@ def upsert_listings(connection: Connection, listings: Iterable[SymbolInfo], *, n
     # PostgreSQL refuses to update a row twice in one statement, so the last of several counts.
     rows = list({info.symbol: _listing_row(info, now) for info in given}.values())
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    for start in range(0, len(rows), CHUNK):
-        statement = dialect.insert(symbols).values(rows[start : start + CHUNK])
+    if rows:
+        statement = dialect.insert(symbols)
         new = statement.excluded
+        changes = {
+            "name": new.name,
+            "asset_class": new.asset_class,
+            "kind": new.kind,
+            "exchange": new.exchange,
+            "tradable": new.tradable,
+            "sector_status": _status_after_listing(new),
+            "sector_error": case(
+                (new.sector_status == SectorStatus.INELIGIBLE, new.sector_error),
+                (symbols.c.sector_status == SectorStatus.INELIGIBLE, None),
+                else_=symbols.c.sector_error,
+            ),
+        }
         connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=[symbols.c.symbol],
-                set_={
-                    "name": new.name,
-                    "asset_class": new.asset_class,
-                    "kind": new.kind,
-                    "exchange": new.exchange,
-                    "tradable": new.tradable,
-                    "sector_status": _status_after_listing(new),
-                    "sector_error": case(
-                        (new.sector_status == SectorStatus.INELIGIBLE, new.sector_error),
-                        (symbols.c.sector_status == SectorStatus.INELIGIBLE, None),
-                        else_=symbols.c.sector_error,
-                    ),
-                },
-            )
+            statement.on_conflict_do_update(index_elements=[symbols.c.symbol], set_=changes), rows
         )
     return len(given)
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection
 
-CHUNK = 400
-
 ORDERS: dict[str, ColumnElement[Any]] = {
     "symbol": trades.c.symbol,
     "side": trades.c.side,
@@ -32,6 +30,9 @@ ORDERS: dict[str, ColumnElement[Any]] = {
     "strategy": trades.c.strategy,
     "exit_reason": trades.c.exit_reason,
     "account": trades.c.account,
+    "currency": trades.c.currency,
+    "origin": trades.c.origin,
+    "held": trades.c.exit_at - trades.c.entry_at,
 }
 """The columns that the table can be sorted by; nothing else reaches the SQL."""
 
@@ -44,13 +45,14 @@ def upsert(connection: Connection, rows: Iterable[dict[str, Any]]) -> int:
     # PostgreSQL refuses to update a row twice in one statement, so the last of several counts.
     unique = list({row["trade_id"]: row for row in given}.values())
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    for start in range(0, len(unique), CHUNK):
-        statement = dialect.insert(trades).values(unique[start : start + CHUNK])
+    if unique:
+        statement = dialect.insert(trades)
         changed = {
             name: statement.excluded[name] for name in given[0] if name not in ("id", "trade_id")
         }
         connection.execute(
-            statement.on_conflict_do_update(index_elements=[trades.c.trade_id], set_=changed)
+            statement.on_conflict_do_update(index_elements=[trades.c.trade_id], set_=changed),
+            unique,
         )
     return len(given)
 
@@ -62,11 +64,17 @@ def ids(
     column = ORDERS[order]
     direction = column.desc() if descending else column.asc()
     statement = select(trades.c.id).order_by(
-        case((column.is_(None), 1), else_=0), direction, trades.c.id.desc()
+        case((_is_empty(order, column), 1), else_=0), direction, trades.c.id.desc()
     )
     if search:
         statement = statement.where(_matches(search))
     return list(connection.execute(statement).scalars())
+
+
+def _is_empty(order: str, column: ColumnElement[Any]) -> ColumnElement[bool]:
+    if order in ("strategy", "exit_reason", "account", "origin"):
+        return or_(column.is_(None), column == "")
+    return column.is_(None)
 
 
 def page(connection: Connection, wanted: Sequence[int]) -> list[TradeRow]:
@@ -87,10 +95,13 @@ def summary(connection: Connection, *, search: str = "") -> TradeSummary:
         func.sum(trades.c.net_pnl),
         func.coalesce(func.sum(case((trades.c.origin == "demo", 1), else_=0)), 0),
     )
+    kinds = select(trades.c.currency).distinct().order_by(trades.c.currency)
     if search:
-        statement = statement.where(_matches(search))
+        statement, kinds = statement.where(_matches(search)), kinds.where(_matches(search))
     number, still_open, wins, losses, net, demo = connection.execute(statement).one()
-    return TradeSummary(number, still_open, wins, losses, net or Decimal(0), demo)
+    currencies = tuple(connection.execute(kinds).scalars())
+    total = (net or Decimal(0)) if len(currencies) < 2 else None
+    return TradeSummary(number, still_open, wins, losses, total, currencies, demo)
 
 
 def _matches(search: str) -> ColumnElement[bool]:

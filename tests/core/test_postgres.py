@@ -561,9 +561,8 @@ class CuttingProxy:
             except OSError:
                 return
             try:
-                if self.refuse:
-                    raise ConnectionRefusedError
-                server = socket.create_connection(("127.0.0.1", self._server_port))
+                port = 1 if self.refuse else self._server_port
+                server = socket.create_connection(("127.0.0.1", port))
             except ConnectionRefusedError:
                 client.close()
                 continue
@@ -827,10 +826,13 @@ def test_a_full_disk_is_explained_and_writing_goes_on_afterwards(
     store = Store.open(postgres_server.url("full"))
     try:
         series_id = make_series(store)
+        filler = small_disk.parent / "filler"
+        filler.write_bytes(bytes(4_000_000))
         with pytest.raises(StoreFull, match="no space left"), store.write() as connection:
             for first in range(0, 1_000_000, 50_000):
                 upsert_bars(connection, [bar(series_id, n) for n in range(first, first + 50_000)])
         assert closes(store, series_id) == []
+        filler.unlink()
         add_symbol(store, "A")
         assert stored(store) == ["A"]
     finally:
@@ -864,30 +866,48 @@ def closes(store: Store, series_id: int) -> list[float]:
         return [row[4] for row in bars.read(connection, series_id)]
 
 
+@pytest.mark.parametrize("taken", [False, True], ids=["free", "taken"])
 @pytest.mark.parametrize(
     "count", [0, 1, COPY_FROM_ROWS - 1, COPY_FROM_ROWS, 1_000, PACK_ROWS, PACK_ROWS + 1]
 )
-def test_any_number_of_bars_arrives_whole(postgres_store: Store, count: int) -> None:
+def test_any_number_of_bars_arrives_whole(
+    postgres_store: Store, count: int, *, taken: bool
+) -> None:
+    """Where no bar is in the way they are copied straight into the table, else over the stage."""
     series_id = make_series(postgres_store)
     rows = [bar(series_id, n, n / 7) for n in range(count)]
     with postgres_store.write() as connection:
+        if taken:
+            upsert_bars(connection, [bar(series_id, n, 99.0) for n in range(min(count, 2))])
         upsert_bars(connection, rows)
     with postgres_store.read() as connection:
         assert bars.read(connection, series_id) == [row[1:] for row in rows]
 
 
-@pytest.mark.parametrize("count", [3, 100])
+def test_bars_fill_a_gap_and_go_around_what_is_there(postgres_store: Store) -> None:
+    series_id = make_series(postgres_store)
+    days = [*range(20), *range(60, 80)]
+    with postgres_store.write() as connection:
+        upsert_bars(connection, [bar(series_id, n, 1.0) for n in days])
+        upsert_bars(connection, [bar(series_id, n, 2.0) for n in range(20, 60)])
+        upsert_bars(connection, [bar(series_id, n, 3.0) for n in range(-1, 81) if n not in days])
+    assert closes(postgres_store, series_id) == [3.0, *[1.0] * 20, *[3.0] * 40, *[1.0] * 20, 3.0]
+
+
+@pytest.mark.parametrize("count", [3, 40])
 def test_the_last_of_several_bars_with_one_key_counts(postgres_store: Store, count: int) -> None:
     series_id = make_series(postgres_store)
-    rows = [bar(series_id, n % 2, float(n)) for n in range(count * 2)]
-    with postgres_store.write() as connection:
-        upsert_bars(connection, rows)
-    assert closes(postgres_store, series_id) == [count * 2 - 2.0, count * 2 - 1.0]
+    for turn in range(2):
+        rows = [bar(series_id, n % count, float(n + turn)) for n in range(count * 2)]
+        with postgres_store.write() as connection:
+            upsert_bars(connection, rows)
+        assert closes(postgres_store, series_id) == [float(count + n + turn) for n in range(count)]
 
 
 def test_several_bulk_writes_in_one_block_do_not_mix(postgres_store: Store) -> None:
     one, two = make_series(postgres_store, "A"), make_series(postgres_store, "B")
     with postgres_store.write() as connection:
+        upsert_bars(connection, [bar(one, 50), bar(two, 20)])
         upsert_bars(connection, [bar(one, n, 1.0) for n in range(100)])
         connection.execute(text("UPDATE bars SET close = 7"))
         upsert_bars(connection, [bar(two, n, 2.0) for n in range(50)])
@@ -897,6 +917,8 @@ def test_several_bulk_writes_in_one_block_do_not_mix(postgres_store: Store) -> N
 
 def test_a_bulk_write_after_one_that_failed_is_whole(postgres_store: Store) -> None:
     series_id = make_series(postgres_store)
+    with postgres_store.write() as connection:
+        upsert_bars(connection, [bar(series_id, 20)])
     for _ in range(2):
         with pytest.raises(ZeroDivisionError), postgres_store.write() as connection:
             upsert_bars(connection, [bar(series_id, n) for n in range(100)])
@@ -907,6 +929,29 @@ def test_a_bulk_write_after_one_that_failed_is_whole(postgres_store: Store) -> N
             raise ZeroDivisionError
         upsert_bars(connection, [bar(series_id, n, 9.0) for n in range(30)])
     assert closes(postgres_store, series_id) == [9.0] * 30
+
+
+@pytest.mark.parametrize("taken", [False, True], ids=["free", "taken"])
+@pytest.mark.parametrize("count", [3, 40])
+def test_a_price_that_is_no_number_is_refused_and_a_vwap_left_out(
+    postgres_store: Store, count: int, *, taken: bool
+) -> None:
+    series_id = make_series(postgres_store)
+    nan, inf = float("nan"), float("inf")
+    with postgres_store.write() as connection:
+        upsert_bars(connection, [bar(series_id, 1)] if taken else [])
+    good = [(*bar(series_id, n)[:7], nan, None, 0) for n in range(count)]
+    for n, price in ((2, nan), (5, nan), (6, nan)):
+        bad = (*good[-1][:n], price, *good[-1][n + 1 :])
+        with pytest.raises(psycopg.errors.NotNullViolation), postgres_store.write() as connection:
+            upsert_bars(connection, [*good[:-1], bad])
+    odd = (*good[-1][:3], inf, -inf, *good[-1][5:])
+    with postgres_store.write() as connection:
+        upsert_bars(connection, [*good[:-1], odd])
+    with postgres_store.read() as connection:
+        found = bars.read(connection, series_id)
+    assert {row[6] for row in found} == {None}
+    assert found[-1][2:4] == (inf, -inf)
 
 
 def test_a_bar_that_comes_again_unchanged_is_not_rewritten(postgres_store: Store) -> None:

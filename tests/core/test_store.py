@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy import text
 
 from core.errors import (
+    BadInput,
     DamagedStore,
     NewerSchema,
     NotACache,
@@ -415,3 +416,42 @@ def test_every_store_error_can_be_shown(path: Path) -> None:
     sentence = str(caught.value)
     assert sentence.endswith(".")
     assert "sqlite" not in sentence.lower()
+
+
+def test_trades_in_several_currencies_have_no_sum_and_empty_texts_come_last(store: Store) -> None:
+    from decimal import Decimal
+
+    from core import trades
+    from core.store import trades as stored
+
+    row = {
+        "symbol": "A",
+        "side": "long",
+        "quantity": Decimal(1),
+        "entry_at": 0,
+        "entry_price": Decimal(1),
+        "exit_at": 10,
+        "net_pnl": Decimal(1),
+    }
+    given = [
+        {**row, "trade_id": "1", "currency": "USD", "strategy": ""},
+        {**row, "trade_id": "2", "currency": "USD", "strategy": "b"},
+        {**row, "trade_id": "3", "currency": "EUR", "strategy": "a", "exit_at": 5},
+    ]
+    with store.write() as connection:
+        stored.upsert(connection, given[:2])
+    assert trades.summary(store).net_pnl == Decimal(2)
+    with store.write() as connection:
+        stored.upsert(connection, given[2:])
+    total = trades.summary(store)
+    assert (total.net_pnl, total.currencies) == (None, ("EUR", "USD"))
+
+    def order(by: str, *, descending: bool) -> str:
+        wanted = trades.ids(store, order=by, descending=descending)
+        return "".join(one.trade_id for one in trades.page(store, wanted))
+
+    assert order("strategy", descending=False) == "321"
+    assert order("strategy", descending=True) == "231"
+    assert order("held", descending=False) == "321"
+    with pytest.raises(BadInput, match="cannot be sorted"):
+        trades.ids(store, order="1; DROP TABLE trades")

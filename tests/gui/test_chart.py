@@ -28,21 +28,24 @@ from gui.candles import (
     gap_bands,
     volume_shapes,
 )
-from gui.chart import (
-    PriceChart,
+from gui.chart import PriceChart
+from gui.chart_painting import AXIS_MARGIN, Window, widest_window
+from gui.chart_scales import (
     TimeScale,
-    Window,
     log_ticks,
     placed_ticks,
     price_decimals,
     price_ticks,
+    round_step,
     short_number,
-    widest_window,
+    tick_decimals,
 )
-from gui.theme import DARK, LIGHT, contrast
+from gui.formats import decimal
+from gui.theme import DARK, LIGHT
+from tests.gui.test_shell_theme import contrast
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from pytestqt.qtbot import QtBot
 
@@ -96,13 +99,17 @@ def apple() -> Bars:
 
 
 @pytest.fixture
-def chart(qtbot: QtBot) -> PriceChart:
+def chart(qtbot: QtBot, qapp: QApplication) -> Iterator[PriceChart]:
+    """A chart on the screen, without the style sheet that tests of the window may have left."""
+    styled = qapp.styleSheet()
+    qapp.setStyleSheet("")
     made = PriceChart()
     qtbot.addWidget(made)
     made.resize(*SIZE)
     made.show()
     qtbot.waitExposed(made)
-    return made
+    yield made
+    qapp.setStyleSheet(styled)
 
 
 def plot_of(chart: PriceChart) -> tuple[Pane, Pane]:
@@ -139,6 +146,8 @@ def point_at(chart: PriceChart, bar: float, price: float | None = None) -> QPoin
 
 
 def move_mouse(chart: PriceChart, point: QPoint) -> None:
+    # A move to where the pointer is already makes no event: an earlier test may have left it there.
+    QTest.mouseMove(chart.windowHandle(), point + QPoint(0, 1))
     QTest.mouseMove(chart.windowHandle(), point)
 
 
@@ -488,6 +497,35 @@ def test_prices_show_as_many_digits_as_they_have(prices: list[float], decimals: 
     assert price_decimals(bars_of([(price,) * 4 for price in prices])) == decimals
 
 
+@pytest.mark.parametrize(
+    ("values", "labels"),
+    [
+        (price_ticks(71.2, 79.9, most=4, finest=0.0001), ["72.50", "75.00", "77.50"]),
+        (price_ticks(140.0, 165.0, most=3, finest=0.0001), ["140.00", "150.00", "160.00"]),
+        (price_ticks(0.95, 1.35, most=4, finest=0.0001), ["1.00", "1.10", "1.20", "1.30"]),
+        (price_ticks(10.03, 10.12, most=4, finest=0.01), ["10.050", "10.075", "10.100"]),
+        (price_ticks(1.1e-5, 1.31e-5, most=4, finest=1e-9), ["0.000011", "0.000012", "0.000013"]),
+        (price_ticks(1_199.7, 1_201.2, most=3, finest=0.01), ["1,200.00", "1,200.50", "1,201.00"]),
+        (price_ticks(750.0, 1_300.0, most=3, finest=0.01), ["800", "1,000", "1,200"]),
+        (log_ticks(0.09, 11.0, most=4, finest=0.0001), ["0.10", "1.00", "10.00"]),
+        ([], []),
+    ],
+)
+def test_price_labels_have_only_the_digits_that_they_need(
+    values: list[float], labels: list[str]
+) -> None:
+    places = tick_decimals(values)
+    assert [decimal(value, places) for value in values] == labels
+
+
+@given(st.floats(-1e6, 1e6), st.floats(1e-2, 1e6), st.integers(2, 12))
+def test_price_labels_say_exactly_what_they_stand_at(low: float, span: float, most: int) -> None:
+    values = price_ticks(low, low + span, most=most, finest=1e-6)
+    places = tick_decimals(values)
+    step = round_step(max(span / most, 1e-6))
+    assert all(abs(round(value, places) - value) < step / 1_000 for value in values)
+
+
 def test_real_prices_show_cents(apple: Bars) -> None:
     assert price_decimals(apple) == 2
 
@@ -758,6 +796,31 @@ def test_the_price_tag_says_the_price_under_the_mouse(chart: PriceChart, apple: 
         pane, _volume = plot_of(chart)
         assert pane.row(pane.value(pane.y + 77.0)) == pytest.approx(pane.y + 77.0)
         assert pane.value(pane.row(500.0)) == pytest.approx(500.0)
+
+
+def test_the_axis_leaves_away_digits_that_the_read_out_has(chart: PriceChart) -> None:
+    chart.show_bars(bars_of([(77.1234, 79.4321, 74.5678, 76.3456)] * 50), title="X")
+    assert "C 76.3456" in chart.read_out()
+    frame, image = chart._frame, chart.grab().toImage()
+    assert frame is not None
+    pane, _volume = plot_of(chart)
+    advance = QFontMetricsF(chart._style.font).horizontalAdvance
+
+    def text_width(row: float) -> float:
+        """From the first pixel beside the pane that is no background, to the axis' margin."""
+        beside = range(pane.x + pane.width + 2, SIZE[0])
+        rows = range(math.floor(row) - 3, math.floor(row) + 4)
+        written = [
+            x
+            for x in beside
+            if any(colour_at(image, x, y) != LIGHT_COLOURS.background for y in rows)
+        ]
+        return SIZE[0] - AXIS_MARGIN - min(written)
+
+    for price in (75.0, 78.0):
+        assert price in frame.prices
+        assert advance("75.0") < text_width(pane.row(price)) <= advance("75.00")
+    assert text_width(pane.row(76.3456)) > advance("76.3456")
 
 
 def test_refreshing_does_not_make_the_view_jump(chart: PriceChart) -> None:

@@ -34,7 +34,7 @@ from core.model import RunState, Scope
 from gui import faults, window_state
 from gui.main_window import MainWindow
 from gui.messages import FAULT, TextWindow
-from gui.opening import CacheChoice, OpenCache, Opening, open_cache
+from gui.opening import CacheChoice, OpenCache, Opening, open_cache, short_name
 from gui.session import SECTORS, SYMBOLS, TABS
 from gui.theme import ThemeManager
 from gui.window_state import WindowState
@@ -71,9 +71,11 @@ def scripted(tmp_path: Path, provider: ScriptedProvider) -> Opener:
     """Opens a cache of forty stocks with a scripted provider in Yahoo's place."""
 
     def opener(choice: CacheChoice) -> OpenCache:
-        services = make_services(choice.path or tmp_path / "scripted.db", provider=provider)
+        services = make_services(
+            Path(choice.location or tmp_path / "scripted.db"), provider=provider
+        )
         add_stocks(services, 40)
-        return OpenCache(services, services.close, services.store.path)
+        return OpenCache(services, services.close)
 
     return opener
 
@@ -131,9 +133,9 @@ class TestOpening:
 
             def close() -> None:
                 opened.close()
-                closed.append(opened.path)
+                closed.append(opened.location)
 
-            return OpenCache(opened.services, close, opened.path)
+            return OpenCache(opened.services, close)
 
         opening = Opening(opener, CacheChoice())
         opening.abandon()
@@ -714,3 +716,15 @@ def test_the_state_file_is_plain_json(
     open_and_wait(qtbot, window)
     window.close()
     assert json.loads((tmp_path / "data" / window_state.NAME).read_text())["format"] == 1
+
+
+@pytest.mark.parametrize(
+    ("location", "name"),
+    [
+        ("/data/market cache.db", "market cache.db"),
+        ("postgresql://desk@db.example:5432/market?sslmode=require", "market on db.example:5432"),
+        ("postgresql:///market", "market"),
+    ],
+)
+def test_a_cache_is_called_by_its_file_or_its_database(location: str, name: str) -> None:
+    assert short_name(location) == name

@@ -31,6 +31,7 @@ def after(window):
 RUNS = """
 import threading
 from pathlib import Path
+import gui.opening
 from core.model import Scope
 from gui.opening import OpenCache
 from tests.fakes import ScriptedProvider, add_stocks, make_services
@@ -43,9 +44,9 @@ class Deaf(ScriptedProvider):
 def open_cache(choice, data_dir):
     services = make_services(data_dir / "cache.db", provider=Deaf())
     add_stocks(services, 5)
-    return OpenCache(services, services.close, services.store.path)
+    return OpenCache(services, services.close)
 
-program.open_cache = open_cache
+gui.opening.open_cache = open_cache
 
 def after(window):
     window.session.runs.start(Scope())

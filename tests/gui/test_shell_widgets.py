@@ -23,7 +23,6 @@ from gui.messages import (
 from gui.theme import ThemeManager
 from gui.widgets import (
     BusyLabel,
-    Chip,
     ElidedLabel,
     EmptyState,
     NumberField,
@@ -98,15 +97,6 @@ def test_busy_says_nothing_at_once_and_something_after_a_while(qtbot: QtBot) -> 
     qtbot.waitUntil(lambda: busy.text() == "Reading…", timeout=5_000)
     busy.end()
     assert busy.text() == ""
-
-
-def test_a_chip_can_be_taken_away_by_keyboard(qtbot: QtBot, themes: ThemeManager) -> None:
-    chip = Chip("Sector: Energy", themes)
-    qtbot.addWidget(chip)
-    cross = chip.findChildren(QWidget)[-1]
-    assert cross.accessibleName() == "Remove Sector: Energy"
-    with qtbot.waitSignal(chip.removed):
-        qtbot.keyClick(cross, Qt.Key.Key_Space)
 
 
 class TestNumberField:

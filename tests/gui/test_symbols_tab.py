@@ -606,3 +606,19 @@ def test_a_whole_market_is_filtered_and_sorted_rightly(
     assert known == sorted(known)
     assert known
     assert set(sectors[len(known) :]) == {""}
+
+
+@pytest.mark.parametrize("zoom", [100, 150, 200])
+def test_the_tab_fits_a_small_screen_at_any_zoom(
+    page: Page, themes: ThemeManager, zoom: int
+) -> None:
+    themes.set_zoom(zoom)
+    page.tab.show_filter("ibm")
+    page.choose("IBM")
+    assert page.tab.minimumSizeHint().width() <= 1024
+    page.tab.resize(1024, 690)
+    page.settle()
+    field, counts = page.search.geometry(), page.button("All").geometry()
+    assert not field.intersects(counts)
+    shown = [one for one in page.texts() if "hidden by the filter – clear" in one]
+    assert len(shown) == 1

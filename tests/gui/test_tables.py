@@ -195,7 +195,7 @@ def test_persistent_indexes_follow_their_rows(model: ColumnTableModel) -> None:
 def test_selection_survives_sort_filter_and_new_data(
     view: TableView, model: ColumnTableModel
 ) -> None:
-    view.selectRow(0)
+    view.select_key("XOM")
     view.selectionModel().select(
         model.index(3, 0),
         view.selectionModel().SelectionFlag.Select | view.selectionModel().SelectionFlag.Rows,

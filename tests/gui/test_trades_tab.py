@@ -12,10 +12,11 @@ from PySide6.QtGui import QColor, QGuiApplication
 from PySide6.QtWidgets import QAbstractButton, QLabel, QLineEdit, QPushButton, QToolButton, QWidget
 
 from core.model import TradeRow, TradeSummary
+from core.trades import ORDERS
 from gui import formats
-from gui.tables import TableView
+from gui.tables import PagedTableModel, TableView
 from gui.trade_detail import AROUND, bar_range, sentence
-from gui.trades_tab import TradesTab, demo_note
+from gui.trades_tab import COLUMNS, TradesTab, demo_note
 from tests.market import add_bars, add_trades
 
 if TYPE_CHECKING:
@@ -78,6 +79,12 @@ class Page:
         starts = ("Trades:", "Open:", "Net P&L:", "Win rate:")
         names = [one.accessibleName() for one in self.tab.findChildren(QWidget)]
         return [one for one in names if one.startswith(starts) and not one.endswith("headings")]
+
+    def choose(self, row: int) -> None:
+        """Put the cursor on a row of the table."""
+        model = self.table.model()
+        assert isinstance(model, PagedTableModel)
+        assert self.table.select_key(model.key_of(row))
 
     def chart(self) -> PriceChart:
         from gui.chart import PriceChart
@@ -226,7 +233,7 @@ def test_totals_are_those_of_the_trades(page: Page, trades: list[dict[str, Any]]
 
 
 def test_sorting_and_searching_keep_the_selected_trade(page: Page) -> None:
-    page.table.selectRow(3)
+    page.choose(3)
     key = page.table.current_key()
     page.table.sort_by("symbol")
     page.settle()
@@ -236,16 +243,18 @@ def test_sorting_and_searching_keep_the_selected_trade(page: Page) -> None:
     assert page.table.selected_keys() == [key]
 
 
-def test_columns_that_the_database_does_not_sort_do_nothing(page: Page) -> None:
-    page.table.sort_by("held")
-    assert page.table.model().sorted_by == ("entry_at", True)
-    assert page.table.horizontalHeader().sortIndicatorSection() == 0
+def test_every_column_can_be_sorted_by_the_database(page: Page) -> None:
+    for column in COLUMNS:
+        assert column.key in ORDERS
+    page.table.sort_by("held", descending=True)
+    page.settle()
+    assert page.table.model().sorted_by == ("held", True)
 
 
 def test_rows_are_copied_with_raw_numbers(page: Page, trades: list[dict[str, Any]]) -> None:
     page.table.sort_by("net_pnl", descending=True)
     page.settle()
-    page.table.selectRow(0)
+    page.choose(0)
     with page.qtbot.waitSignal(page.table.notice):
         page.table.copy_with_headings()
     heads, row = (line.split("\t") for line in QGuiApplication.clipboard().text().split("\n"))
@@ -297,7 +306,7 @@ def test_real_trades_are_not_called_made_up(page: Page) -> None:
 
 
 def test_the_note_counts_the_made_up_ones_among_others() -> None:
-    summary = TradeSummary(10, 0, 5, 5, Decimal(0), 2)
+    summary = TradeSummary(10, 0, 5, 5, Decimal(0), ("USD",), 2)
     assert demo_note(summary).startswith("2 of these trades were generated for the demonstration")
 
 
@@ -308,7 +317,7 @@ def test_the_chosen_trade_is_shown_on_the_bars_of_its_time(services: Services, p
     add_bars(services, "IBM", "raw", "all")
     add_bars(services, "AAPL")
     assert page.says("Choose a trade to see it on the bars of its symbol.")
-    page.table.selectRow(5)
+    page.choose(5)
     page.settle()
     symbol, entry = page.column("Symbol")[5], page.column("Entry")[5]
     assert page.says(f"{symbol} ")
@@ -341,12 +350,12 @@ def test_entry_and_exit_are_marked_on_the_chart(
     add_bars(services, "AAPL")
     page.table.sort_by("net_pnl")
     page.settle()
-    page.table.selectRow(2)
+    page.choose(2)
     page.settle()
     closed = accent_pixels(page, themes)
     page.table.sort_by("exit_at")
     page.settle()
-    page.table.selectRow(COUNT - 1)
+    page.choose(COUNT - 1)
     page.settle()
     assert page.says("still open")
     still_open = accent_pixels(page, themes)
@@ -354,14 +363,14 @@ def test_entry_and_exit_are_marked_on_the_chart(
 
 
 def test_a_trade_without_bars_of_its_time_says_so(page: Page) -> None:
-    page.table.selectRow(0)
+    page.choose(0)
     page.settle()
     symbol = page.column("Symbol")[0]
     assert page.says(f"The cache holds no bars of {symbol} from the time of this trade.")
 
 
 def test_enter_asks_for_the_symbol(page: Page) -> None:
-    page.table.selectRow(0)
+    page.choose(0)
     page.table.setFocus()
     with page.qtbot.waitSignal(page.tab.symbols_wanted) as wanted:
         page.qtbot.keyClick(page.table, Qt.Key.Key_Return)
@@ -458,3 +467,16 @@ def test_gains_and_losses_differ_by_sign_and_colour(page: Page, themes: ThemeMan
     worst = page.table.model().index(0, at)
     assert worst.data().startswith("−")
     assert worst.data(Qt.ItemDataRole.ForegroundRole).name() == themes.theme.down.lower()
+
+
+@pytest.mark.parametrize("zoom", [100, 150, 200])
+def test_the_tab_fits_a_small_screen_at_any_zoom(
+    page: Page, themes: ThemeManager, zoom: int
+) -> None:
+    themes.set_zoom(zoom)
+    page.tab.show_filter("pairs")
+    page.settle()
+    assert page.tab.minimumSizeHint().width() <= 1024
+    page.tab.resize(1024, 690)
+    page.settle()
+    assert any("Win rate" in one for one in page.figures())

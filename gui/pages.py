@@ -1,0 +1,64 @@
+"""What the window shows around its tabs: a cache that did not open, and the demo's strip."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+
+from gui.widgets import MARGIN, EmptyState, IconLabel, button, label
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gui.messages import Message
+    from gui.theme import ThemeManager
+
+DEMO = (
+    "Throw-away demonstration: real names and old bars, a practice Yahoo on this computer, "
+    "generated trades, marked so. Closing deletes it all."
+)
+
+
+class DemoStrip(QWidget):
+    """Says that nothing here lasts, and what in it is real."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("demoStrip")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(MARGIN, 4, MARGIN, 4)
+        row.addWidget(label(DEMO, role="info", wrap=True), 1)
+        self.hide()
+
+
+class ErrorPage(QWidget):
+    """What stands in place of the tabs when the cache could not be opened."""
+
+    def __init__(
+        self,
+        themes: ThemeManager,
+        *,
+        open_other: Callable[[], object],
+        create: Callable[[], object],
+        try_again: Callable[[], object],
+    ) -> None:
+        super().__init__()
+        self._first = button("Open another cache…", open_other, primary=True)
+        mark = IconLabel("error", themes, role="error", size=32)
+        self._state = EmptyState(
+            "",
+            self._first,
+            button("Create a new cache…", create),
+            button("Try again", try_again),
+            drawing=mark,
+        )
+        rows = QVBoxLayout(self)
+        rows.addWidget(self._state)
+
+    def show_error(self, message: Message) -> None:
+        """Say why."""
+        self._state.set_sentence(message.text)
+        self._first.setFocus()
