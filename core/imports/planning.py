@@ -148,7 +148,6 @@ def _look_at(file: SourceFile, reading: Reading) -> FilePlan:
         return plan
     if survey.rejected:
         why = f"holds nothing that can be imported: {survey.rejected[0].reason}."
-
         return replace(plan, verdict=Verdict.ERROR, reason=why)
     return replace(plan, verdict=Verdict.SKIP, reason="holds nothing that can be imported")
 

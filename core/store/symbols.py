@@ -108,7 +108,7 @@ def _status_after_listing(new: Any) -> ColumnElement[str]:
     old = symbols.c.sector_status
     becomes_ineligible = and_(
         new.sector_status == SectorStatus.INELIGIBLE,
-        old.in_([SectorStatus.NEVER_ASKED, SectorStatus.FAILED]),
+        or_(old == SectorStatus.NEVER_ASKED, old == SectorStatus.FAILED),
     )
     becomes_eligible = and_(
         new.sector_status != SectorStatus.INELIGIBLE, old == SectorStatus.INELIGIBLE
