@@ -178,7 +178,8 @@ class CacheTab(QWidget):
             f"{formats.percent(seen.symbols_with_bars, seen.symbols, places=1)}",
         )
         self.tiles["series"].set_value(
-            formats.integer(seen.series), f"from {formats.counted(len(seen.sources), 'source')}"
+            formats.integer(seen.series),
+            f"from {formats.counted(len({one.source for one in seen.sources}), 'source')}",
         )
         self.tiles["provisional"].set_value(
             formats.integer(seen.provisional),

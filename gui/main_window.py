@@ -28,7 +28,7 @@ from gui.messages import (
     as_message,
 )
 from gui.opening import CacheChoice, Opening, short_name
-from gui.pages import DemoStrip, ErrorPage
+from gui.pages import DemoStrip, ErrorPage, StopQuestion
 from gui.session import SECTORS, SYMBOLS, TABS, CacheSession
 from gui.status_strip import StatusStrip
 from gui.tasks import Tasks
@@ -446,15 +446,11 @@ class MainWindow(QWidget):
         """Ask once whether the run may be stopped; go on with `then` when it may."""
         if self._question is not None or self._session is None:
             return
-        progress = self._session.runs.progress
-        done = progress.done if progress is not None else 0
-        box = QuestionBox(
-            self,
-            "A sector refresh is under way.",
-            "What it has found is stored, and it can be continued later.",
-            go_on=f"Stop and keep {formats.counted(done, 'answer')}",
-            stay="Go on working",
-        )
+        runs = self._session.runs
+        box = StopQuestion(self, runs.progress)
+        runs.progressed.connect(box.count)
+        # Nothing is left to be lost: go on with what the user wanted.
+        runs.ended.connect(box.accept)
 
         def answered(result: int) -> None:
             self._question = None

@@ -1,17 +1,20 @@
-"""What the window shows around its tabs: a cache that did not open, and the demo's strip."""
+"""What the window shows around its tabs: the demo's strip, a failed opening, the last question."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
+from gui import formats
+from gui.messages import QuestionBox
 from gui.widgets import MARGIN, EmptyState, IconLabel, button, label
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from core.model import Progress
     from gui.messages import Message
     from gui.theme import ThemeManager
 
@@ -62,3 +65,23 @@ class ErrorPage(QWidget):
         """Say why."""
         self._state.set_sentence(message.text)
         self._first.setFocus()
+
+
+class StopQuestion(QuestionBox):
+    """Whether a run may be stopped, with what it has found so far."""
+
+    def __init__(self, parent: QWidget, progress: Progress | None) -> None:
+        super().__init__(
+            parent,
+            "A sector refresh is under way.",
+            "What it has found is stored, and it can be continued later.",
+            go_on="Stop",
+            stay="Go on working",
+        )
+        self.count(progress)
+
+    @Slot(object)
+    def count(self, progress: Progress | None) -> None:
+        """Say how many answers are kept."""
+        done = progress.done if progress is not None else 0
+        self.going_on.setText(f"Stop and keep {formats.counted(done, 'answer')}")

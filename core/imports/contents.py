@@ -71,20 +71,20 @@ class NotForUs(Exception):
 class ImportOptions:
     """What the files themselves do not say.
 
-    adjustments     price basis by source; see ADJUSTMENTS
+    adjustments     price basis by source where it differs from ADJUSTMENTS
     csv_source      what bars from CSV files are filed under
     csv_asset_type  what they are bars of
     csv_timeframe   their interval; None to take it from the file's name or its stamps
     """
 
-    adjustments: Mapping[str, str] = field(default_factory=lambda: ADJUSTMENTS)
+    adjustments: Mapping[str, str] = field(default_factory=dict)
     csv_source: str = "csv"
     csv_asset_type: str = "stock"
     csv_timeframe: str | None = None
 
     def adjustment(self, source: str) -> str:
         """The price basis of the source's series; a feed counts as its provider."""
-        known = self.adjustments
+        known = {**ADJUSTMENTS, **self.adjustments}
         return known.get(source) or known.get(source.partition(":")[0]) or UNKNOWN_ADJUSTMENT
 
 

@@ -187,7 +187,8 @@ def _agrees(given: NDArray[np.float64], held: NDArray[np.float64], where: Any) -
 
     if not where.any():
         return False
-    return bool((np.abs(given[where] / held[where] - 1) <= DRIFT).all())
+    with np.errstate(all="ignore"):
+        return bool((np.abs(given[where] / held[where] - 1) <= DRIFT).all())
 
 
 def _parts(data: SeriesData, choice: _Choice, settles: Any, now: float) -> list[Write]:

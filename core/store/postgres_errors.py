@@ -7,6 +7,8 @@ of ours, the rest is passed on.
 
 from __future__ import annotations
 
+import re
+
 import psycopg
 
 from core.errors import (
@@ -52,7 +54,10 @@ _REFUSALS = (
         "it wants a password. Put one into the URL, into PGPASSWORD or into ~/.pgpass",
     ),
     ("no pg_hba.conf entry", "it does not let this user in from this computer"),
+    ("permission denied for database", "your role may not connect to it"),
+    ("not permitted to log in", "your role may not log in"),
     ("too many", "it has no connection left to give"),
+    ("connection slots", "it has no connection left to give"),
     ("starting up", "it is just starting. Try again in a moment"),
     ("shutting down", "it is just shutting down"),
     ("recovery", "it is recovering. Try again in a moment"),
@@ -70,7 +75,7 @@ def refused(error: psycopg.Error, name: str) -> StoreError:
     """The sentence for a connection that does not come about."""
     words = str(error)
     low = words.lower()
-    if "does not exist" in low and "database" in low:
+    if re.search(r'database ".*" does not exist', low):
         return StoreUnavailable(
             f"There is no such database: {name}. Create it first (createdb), or check the spelling."
         )

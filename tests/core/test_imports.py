@@ -461,7 +461,7 @@ def test_the_price_basis_can_be_told_otherwise(cache, folder) -> None:
     }
     take_in(cache, folder, adjustments={"alpaca": "raw"})
     assert cache.get("AAPL", source="alpaca").attrs["adjustment"] == "raw"
-    assert cache.get("AAPL", source="yahoo").attrs["adjustment"] == "unknown"
+    assert cache.get("AAPL", source="yahoo").attrs["adjustment"] == "split"
 
 
 def test_bad_rows_go_to_the_quarantine_and_the_rest_is_stored(cache, folder) -> None:
@@ -989,6 +989,16 @@ def test_parquet_that_is_no_cache_gets_one_sentence(folder, frame, verdict, reas
     assert (found.verdict, reason in found.reason) == (verdict, True), found.reason
 
 
+def test_parquet_without_symbols_in_its_rows(folder) -> None:
+    frame = alpaca_frame(JANUARY, ("AAPL",)).droplevel("symbol")
+    parquet(folder / "AAPL_20240101_20240131_1Day.parquet", frame)
+    (key,) = only(plan_import(folder)).series
+    assert key.symbol == "AAPL"
+    (folder / "AAPL_20240101_20240131_1Day.parquet").unlink()
+    parquet(folder / "AAPL_MSFT_20240101_20240131_1Day.parquet", frame)
+    assert "which symbol each row is of" in only(plan_import(folder)).reason
+
+
 def test_a_cut_parquet_file_gets_one_sentence(folder) -> None:
     path = parquet(folder / "cut_1Day.parquet", alpaca_frame(JANUARY, ("AAPL",)))
     path.write_bytes(path.read_bytes()[:-100])
@@ -1121,6 +1131,16 @@ def _known(symbol: str, status: SectorStatus, sector: str | None) -> SymbolInfo:
     )
 
 
+def test_another_table_called_symbols_does_not_matter(cache, folder) -> None:
+    database(
+        folder / "old.db",
+        BARS_DDL,
+        "CREATE TABLE symbols (ticker TEXT)",
+        market_cache=[bar("2024-01-02")],
+    )
+    assert take_in(cache, folder).stored == imports.Counts(series=1, bars=1)
+
+
 def test_a_newer_symbol_database_corrects_an_imported_sector(cache, folder) -> None:
     ddl = f"CREATE TABLE symbols ({SYMBOL_COLUMNS}, sector TEXT, sector_last_updated TEXT)"
     for name, sector, stamp in (
@@ -1210,6 +1230,21 @@ def test_csv_larger_than_the_cap_is_not_read(folder) -> None:
     path = write(folder / "AAPL.csv", "date,close\n2024-01-02,1\n")
     os.truncate(path, 2_000_000_001)  # sparse: it takes no space
     assert "larger than 2 GB" in only(plan_import(folder)).reason
+
+
+def test_a_file_that_cannot_be_filed_says_why(folder) -> None:
+    write(folder / "my own data.csv", "date,close\n2024-01-02,1\n2024-01-03,1\n")
+    found = only(plan_import(folder))
+    assert found.verdict is Verdict.ERROR
+    assert "a character that no symbol has" in found.reason
+
+
+def test_a_single_bar_knows_when_its_file_was_written(cache, folder) -> None:
+    write(folder / "AAPL_1d.csv", "date,close\n2024-01-02,1\n")
+    take_in(cache, folder)
+    with open_store(cache).read() as connection:
+        assert connection.exec_driver_sql("SELECT fetched_at FROM series").scalar() == int(FILED)
+    assert cache.get_stats()["provisional_entries"] == 1
 
 
 def test_large_csv_files_are_stored_in_parts(cache, folder, monkeypatch) -> None:

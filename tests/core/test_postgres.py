@@ -420,6 +420,25 @@ def test_a_role_that_may_not_read_is_told_so(
         Store.open(url)
 
 
+@pytest.mark.parametrize(
+    ("grant", "sentence"),
+    [
+        ("ALTER ROLE GUEST NOLOGIN", "your role may not log in"),
+        ("ALTER ROLE GUEST CONNECTION LIMIT 0", "no connection left to give"),
+        ("REVOKE CONNECT ON DATABASE {database} FROM public", "your role may not connect to it"),
+    ],
+)
+def test_a_role_that_may_not_even_connect_is_told_so(
+    postgres_server: PostgresServer, postgres_url: str, grant: str, sentence: str
+) -> None:
+    database = database_of(postgres_url)
+    with (
+        role(postgres_server, database, grant.format(database=database)) as url,
+        pytest.raises(StoreUnavailable, match=sentence),
+    ):
+        Store.open(url)
+
+
 def test_a_role_that_may_not_make_tables_is_told_so(
     postgres_server: PostgresServer, postgres_url: str
 ) -> None:

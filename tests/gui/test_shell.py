@@ -373,6 +373,23 @@ class TestClosing:
         assert session is not None
         assert session.runs.is_active
 
+    def test_the_question_counts_on_and_is_answered_by_the_end_of_the_run(
+        self, qtbot: QtBot, windows: Windows, scripted: Opener, provider: ScriptedProvider
+    ) -> None:
+        provider.gate.clear()
+        window = self.with_run(qtbot, windows, scripted)
+        window.close()
+        question = window.question
+        assert question is not None
+        provider.delay_s = 0.02
+        provider.gate.set()
+        qtbot.waitUntil(
+            lambda: question.going_on.text() not in ("Stop", "Stop and keep 0 answers"),
+            timeout=LONG,
+        )
+        with qtbot.waitSignal(window.closed, timeout=LONG):
+            pass
+
     def test_stopping_keeps_what_was_found_and_closes(
         self, qtbot: QtBot, windows: Windows, scripted: Opener, provider: ScriptedProvider,
         tmp_path: Path,
