@@ -110,7 +110,8 @@ def read_csv(path: Path) -> list[SymbolInfo]:
             raise BadInput(f"{path.name} is larger than {MAX_IMPORT_BYTES // 1_000_000} MB.")
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path.name} cannot be read as a UTF-8 text file: {error}.") from error
+        reason = getattr(error, "strerror", None) or error
+        raise BadInput(f"{path.name} cannot be read as a UTF-8 text file: {reason}.") from error
     reader = csv.DictReader(text.splitlines())
     header = [str(field).strip().lower() for field in reader.fieldnames or ()]
     if "symbol" not in header:

@@ -53,20 +53,11 @@ app = QApplication([])
 window = QMainWindow()
 """
 OURS = """
-import tempfile
-from functools import partial
-from pathlib import Path
 from gui import window_state
 from gui.app import make_application
-from gui.main_window import MainWindow
-from gui.opening import open_cache
-from gui.theme import ThemeManager
+from gui.frame import Frame
 app = make_application()
-folder = Path(tempfile.mkdtemp())
-themes = ThemeManager(app)
-themes.set_mode("light")
-opener = partial(open_cache, data_dir=folder)
-window = MainWindow(themes, window_state.WindowState(), folder, opener)
+window = Frame(window_state.WindowState())
 """
 
 
@@ -171,7 +162,7 @@ def cache_with(symbols: int, folder: Path, address: tuple[str, int], rate: float
         practice_yahoo=address,
     )
     services.add_symbols(listing(f"S{number:05d}") for number in range(symbols))
-    return OpenCache(services, services.close, services.store.path)
+    return OpenCache(services, services.close)
 
 
 def bench_refresh(rate: float, label: str, promise: str, seconds: int) -> None:

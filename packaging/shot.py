@@ -112,8 +112,8 @@ class Studio:
 
 
 def paint_tabs(studio: Studio) -> None:
-    """Every tab on the demonstration, and a symbol and a trade in detail."""
-    names = ("cache", "symbols", "symbols-detail", "sectors", "trades", "trades-detail")
+    """Every tab on the demonstration, and a symbol in detail."""
+    names = ("cache", "symbols", "symbols-detail", "sectors", "trades")
     if not studio.wants(*names):
         return
     with studio.window() as window:

@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # Before Qt is imported anywhere: no test needs or shows a screen.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+# How long an example takes says how busy the machine is, nothing about the program.
+settings.register_profile("stockyard", deadline=None, suppress_health_check=list(HealthCheck))
+settings.load_profile("stockyard")
 
 ROOT = Path(__file__).resolve().parents[1]
 THREAD_PATIENCE_S = 5.0

@@ -454,9 +454,7 @@ class ScriptedBars:
 DAYS = trading_days("2023-10-01", "2024-03-31")
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     held=st.sets(st.sampled_from(DAYS), max_size=len(DAYS)),
     ends=st.tuples(st.sampled_from(DAYS), st.sampled_from(DAYS)).map(sorted),

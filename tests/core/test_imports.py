@@ -908,7 +908,7 @@ def test_json_that_is_no_cache_gets_one_sentence(folder, text, verdict, reason) 
         max_leaves=20,
     )
 )  # fmt: skip
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 def test_no_json_breaks_the_plan(folder, content) -> None:
     write_json(folder / "any.json", content)
     assert only(plan_import(folder)).verdict in set(Verdict)
@@ -1541,7 +1541,7 @@ def bar_frames(draw: st.DrawFn) -> pd.DataFrame:
 @settings(
     max_examples=25,
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=list(HealthCheck),
 )
 def test_bars_come_back_from_the_old_layout_as_they_were(tmp_path_factory, frames) -> None:
     scratch = tmp_path_factory.mktemp("round")

@@ -91,7 +91,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=list(HealthCheck))
 @given(
     st.dictionaries(st.sampled_from(list(WindowState.__slots__)), JSON).map(
         lambda given_state: {**given_state, "format": 1}

@@ -837,7 +837,7 @@ def test_sorting_a_paged_table_is_asked_of_its_owner(paged: PagedTableModel) -> 
     assert wanted == [("id", True), ("name", False)]
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=list(HealthCheck))
 @given(jumps=st.lists(st.integers(0, 2_000), min_size=1, max_size=15))
 def test_any_scrolling_ends_with_the_right_rows(
     jumps: list[int], paged: PagedTableModel, qtbot: QtBot
