@@ -10,7 +10,9 @@ Bars lie in `market_cache`. Its interval is a column, or part of the source's na
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from core import sessions as calendar
@@ -192,22 +194,18 @@ def _remark_overwritten(connection: sqlite3.Connection, table: Table, reading: R
 def _bars(connection: sqlite3.Connection, table: Table, reading: Reading) -> Iterator[SeriesData]:
     """One cursor over the whole table in the order of its key, cut where the symbol changes.
 
-    The order is that of the index which every such table has, so that nothing is sorted; the
-    groups were counted before on the same unchanging file.
+    The order is that of the index which every such table has, so that nothing is sorted.
     """
-    group, usable = table.select(("asset_type", "symbol")), _usable(table)
-    sizes = connection.execute(
-        f"SELECT {group},count(*) FROM {usable} GROUP BY 1,2 ORDER BY 1,2"  # noqa: S608
-    ).fetchall()
-    _tally_unusable(_count(connection, table) - sum(size for *_, size in sizes), reading)
+    names = table.select(("asset_type", "symbol", *BAR_COLUMNS))
     cursor = connection.execute(
-        f"SELECT {table.select(BAR_COLUMNS)} FROM {usable} "  # noqa: S608
-        f"ORDER BY {_order(table)}"
+        f"SELECT {names} FROM {_usable(table)} ORDER BY {_order(table)}"  # noqa: S608
     )
-    for asset_type, symbol, size in sizes:
-        for start in range(0, size, ROWS_AT_A_TIME):
-            rows = cursor.fetchmany(min(ROWS_AT_A_TIME, size - start))
-            yield from _group(asset_type, symbol, rows, reading)
+    read = 0
+    for (asset_type, symbol), rows in itertools.groupby(cursor, key=itemgetter(0, 1)):
+        while part := list(itertools.islice(rows, ROWS_AT_A_TIME)):
+            read += len(part)
+            yield from _group(asset_type, symbol, part, reading)
+    _tally_unusable(_count(connection, table) - read, reading)
 
 
 def _order(table: Table) -> str:
@@ -217,9 +215,7 @@ def _order(table: Table) -> str:
 
 def _group(asset_type: Any, symbol: Any, rows: list[Any], reading: Reading) -> Iterator[SeriesData]:
     """The series of one symbol, of every source and interval."""
-    if not rows:
-        return
-    columns = dict(zip(BAR_COLUMNS, zip(*rows, strict=True), strict=True))
+    columns = dict(zip(BAR_COLUMNS, list(zip(*rows, strict=True))[2:], strict=True))
     parts: dict[SeriesKey, list[series.Raw]] = {}
     for (timeframe, source), chosen in _sorted_out(columns).items():
         number = len(chosen["close"])

@@ -8,7 +8,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -567,6 +567,39 @@ def test_an_unfinished_write_is_read_without_finishing_it(cache, folder) -> None
     assert set(state_of(folder)) == {"wal.db"}
 
 
+class AtCheckpoints(RunControl):
+    """Does something at every checkpoint, between the rows of a file."""
+
+    def __init__(self, action: Callable[[], object]) -> None:
+        super().__init__()
+        self._action = action
+
+    def checkpoint(self) -> None:
+        self._action()
+        super().checkpoint()
+
+
+def test_nothing_lies_beside_the_source_while_it_is_read(cache, folder) -> None:
+    path = old_cache(folder / "wal.db", [bar(date, symbol=f"S{date}") for date in JANUARY])
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+    seen: list[str] = []
+    watching = AtCheckpoints(lambda: seen.extend(one.name for one in folder.iterdir()))
+    report = run_import(cache, plan_import(folder, control=watching), control=watching)
+    assert report.stored.bars == 21
+    assert len(seen) > 21
+    assert set(seen) == {"wal.db"}
+
+
+def test_a_source_that_changes_while_it_is_read_is_told(cache, folder) -> None:
+    path = old_cache(folder / "old.db", [bar(date, symbol=f"S{date}") for date in JANUARY])
+    plan = plan_import(folder)
+    times = iter(range(1, 1_000))
+    writing = AtCheckpoints(lambda: next(times) > 3 and os.utime(path, (FILED, FILED + 1)))
+    report = run_import(cache, plan, control=writing)
+    assert "was written to while it was read" in report.failed[0].reason
+
+
 def test_a_write_that_was_cut_off_is_rolled_back_in_a_copy_only(cache, folder) -> None:
     path = old_cache(folder / "old.db", [bar("2024-01-02", 100.0)])
     with closing(sqlite3.connect(path, isolation_level=None)) as writer:
@@ -624,7 +657,7 @@ def test_options_chains_and_trades_come_along(cache, folder, clock) -> None:
             "exit_date": "2024-01-05T15:00:00",
             "exit_price": 480.0,
             "realized_pnl": 100.0,
-            "strategy_name": "VoterAgent",
+            "strategy_name": "breakout",
             "signal_strength": "BULLISH",
             "created_at": "2024-01-05 20:00:05",
             "notes": '{"why": "test"}',
@@ -761,12 +794,15 @@ def test_an_older_file_on_the_same_basis_is_sure(cache, folder) -> None:
 
 
 def test_a_new_basis_makes_what_was_there_before_unsure(cache, folder) -> None:
-    ours = pd.DataFrame(records(JANUARY[:12])).assign(date=JANUARY[:12])
+    ours = pd.DataFrame(records(JANUARY[2:12]))
     cache.set("AAPL", ours, "alpaca", adjustment="all", fetched_at=at("2024-02-20T12:00"))
-    old_cache(folder / "old.db", [bar(date, 90.0 + n) for n, date in enumerate(JANUARY[8:])])
+    imported = [JANUARY[0], *JANUARY[8:]]
+    old_cache(folder / "old.db", [bar(date, 90.0) for date in imported])
     take_in(cache, folder)
-    # The eight bars before the overlap are on the old basis; all that was imported is sure.
-    assert cache.get_stats()["provisional_entries"] == 8
+    # What lies before the overlap is on the old basis; all that was imported is sure.
+    coverage = cache.coverage("AAPL", JANUARY[0], JANUARY[-1], "alpaca", adjustment="all")
+    assert cache.get_stats()["provisional_entries"] == 6
+    assert [date_of(span.start) for span in coverage.stale] == [JANUARY[2]]
     before = contents_of(cache)
     take_in(cache, folder)
     assert contents_of(cache) == before
