@@ -17,6 +17,7 @@ CacheError
     ├── RateLimited           wait, then ask again
     ├── Blocked               the provider refuses this address: stop, mark nothing
     ├── BadCredentials        the key is wrong or missing
+    ├── NotEntitled           the key's plan does not include this
     ├── NotFound              final: the provider does not know the symbol
     ├── NoData                final: the provider knows the symbol and has nothing for it
     ├── BadReply              an answer that cannot be trusted
@@ -115,6 +116,10 @@ class Blocked(ProviderError):
 
 class BadCredentials(ProviderError):
     """The provider does not accept the key, or none was given."""
+
+
+class NotEntitled(ProviderError):
+    """The key is good, but its plan does not include what was asked for."""
 
 
 class NotFound(ProviderError):
