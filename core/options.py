@@ -156,6 +156,7 @@ class OptionStore:
         provider_metadata: Mapping[str, Any] | None = None,
         *,
         replace: bool = False,
+        fetched_at: float | None = None,
     ) -> OptionWrite:
         """What was stored of the chain, and what was not and why; `int()` of it is the number.
 
@@ -163,8 +164,8 @@ class OptionStore:
         contract symbols to take them from. A snapshot that is there already is replaced by one
         with at least as many contracts and as good a quality score, or by any with `replace`. An
         empty chain, or one without a usable row, changes nothing. `data_quality_score` (0 to 1)
-        takes the place of the computed score. Raises BadInput when the frame or an argument cannot
-        be used; then nothing was written.
+        takes the place of the computed score, `fetched_at` (UTC seconds) that of now. Raises
+        BadInput when the frame or an argument cannot be used; then nothing was written.
         """
         name, day = canonical_symbol(symbol), _trading_date(trading_date)
         feed, metadata = _source(source), _metadata(provider_metadata)
@@ -180,7 +181,7 @@ class OptionStore:
             "source": feed,
             "underlying_price": _price(underlying_price) or spot,
             "quality": quality.value,
-            "fetched_at": int(self._clock.now()),
+            "fetched_at": int(self._clock.now() if fetched_at is None else fetched_at),
             "provider_metadata": metadata,
         }
         with self._store.write() as connection:
@@ -432,6 +433,7 @@ def _contract(cell: Mapping[str, Any], symbol: str, day: date) -> dict[str, Any]
     if expiration < day:
         raise BadInput(f"It expired on {expiration}, before the trading date {day}.")
     row: dict[str, Any] = {
+        "root": occ.root if occ else symbol,
         "expiration_ts": _ts(expiration),
         "strike": strike,
         "option_type": option_type,
@@ -508,25 +510,16 @@ def _keep_one(
     label: Hashable,
     row: dict[str, Any],
 ) -> None:
-    """Keep one row for each expiration, strike and type: the first, but the plain contract before
-    one with an adjusted or differently settled root."""
-    key = (row["expiration_ts"], row["strike"], row["option_type"])
+    """Keep one row for each contract: the first."""
+    key = (row["root"], row["expiration_ts"], row["strike"], row["option_type"])
     if key not in chosen:
         chosen[key] = (label, row)
         return
     first_label, first = chosen[key]
-    if _is_plainer(row, first):
-        chosen[key] = (label, row)
-        label, row, first_label, first = first_label, first, label, row
     reasons[label] = (
-        f"{row['contract_symbol'] or 'It'} has the same expiration, strike and type as row "
+        f"{row['contract_symbol'] or 'It'} has the same root, expiration, strike and type as row "
         f"{first_label}{_named(first)}."
     )
-
-
-def _is_plainer(row: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    mine, theirs = row["contract_symbol"], other["contract_symbol"]
-    return bool(mine and theirs) and len(mine) < len(theirs)
 
 
 def _named(row: Mapping[str, Any]) -> str:
@@ -629,6 +622,7 @@ def _frame(rows: Sequence[Mapping[str, Any]], underlying_price: float | None) ->
     for name in NUMBERS:
         columns[name] = np.array([row[name] for row in rows], dtype=np.float64)
     columns["contract_symbol"] = [row["contract_symbol"] for row in rows]
+    columns["root"] = [row["root"] for row in rows]
     price = math.nan if underlying_price is None else underlying_price
     columns["underlying_price"] = np.full(len(rows), price)
     return pd.DataFrame(columns)

@@ -17,7 +17,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -67,8 +67,8 @@ PRICED_PER_CONTRACT = (AssetClass.OPTION, AssetClass.FUTURE)
 """Their prices may fall below 0, and their multiplier is rarely 1."""
 
 DERIVED = ("realized_pnl_pct", "holding_period_hours")
-IN_NOTES = (*DERIVED, "created_at", "signal_strength")
-"""Known columns without a place of their own (a signal strength in words is one): in the notes."""
+IN_NOTES = DERIVED
+"""Known columns without a place of their own: in the notes, where they follow from no others."""
 
 NOT_READ = ("id", "origin", "status", "notes")
 """Keys that are treated on their own, or that mean something in their own database only."""
@@ -347,7 +347,6 @@ def _read(trade: Mapping[str, Any]) -> _Given:
     }
     given = _Given(columns, _notes(said.get("notes")), {}, _status(said.get("status")), [])
     _read_direction(given.columns, said)
-    _read_signal_strength(given, said)
     _read_rest(given, said)
     return given
 
@@ -364,23 +363,8 @@ def _read_direction(columns: dict[str, Any], said: Mapping[str, Any]) -> None:
     columns["side"], columns["quantity"] = "short", -quantity
 
 
-def _read_signal_strength(given: _Given, said: Mapping[str, Any]) -> None:
-    """A number has a column; words like BULLISH go into the notes."""
-    strength = said.get("signal_strength")
-    if strength is None:
-        return
-    try:
-        given.columns["signal_strength"] = _real(strength, "signal_strength")
-    except BadInput:
-        given.columns["signal_strength"] = None
-        given.notes["signal_strength"] = _text(strength, "signal_strength")
-
-
 def _read_rest(given: _Given, said: Mapping[str, Any]) -> None:
     """Derived columns for comparison, unknown keys for the notes, roundings for a warning."""
-    if "created_at" in said:
-        created = _instant(said["created_at"], "created_at")
-        given.notes["created_at"] = datetime.fromtimestamp(created, tz=UTC).isoformat()
     for name, value in said.items():
         if name in DERIVED:
             given.derived[name] = _real(value, name)
@@ -411,8 +395,6 @@ def _merge(before: Mapping[str, Any] | None, given: _Given, *, replace: bool) ->
     row = {name: old.get(name, value) for name, value in NEW_TRADE.items() if name != "id"}
     row.update(given.columns)
     row["notes"] = {**_notes(old.get("notes")), **given.notes}
-    if row["signal_strength"] is not None:
-        row["notes"].pop("signal_strength", None)
     per_contract = row["asset_class"] in PRICED_PER_CONTRACT
     if per_contract and not old and "multiplier" not in given.columns:
         given.warnings.append(
@@ -594,6 +576,14 @@ def _text(value: Any, name: str) -> str:
     return text
 
 
+def _word_or_number(value: Any, name: str) -> str:
+    """As text; of a number the shortest text that means exactly it."""
+    try:
+        return repr(_real(value, name))
+    except BadInput:
+        return _text(value, name)
+
+
 def _symbol(value: Any, name: str) -> str:
     text = str(value).strip().upper()
     if _PADDED_CONTRACT.fullmatch(text):
@@ -734,16 +724,13 @@ def _frame(rows: Sequence[Any]) -> pd.DataFrame:
         FRAME_NAMES.get(name, name): list(value)
         for name, value in zip(stored.HISTORY, values, strict=True)
     }
-    notes = columns["notes"]
-    strengths = zip(columns["signal_strength"], _noted(notes, "signal_strength"), strict=True)
-    columns["signal_strength"] = [number if word is None else word for number, word in strengths]
+    columns["signal_strength"] = [_strength(text) for text in columns["signal_strength"]]
     for name in FLOATS:
         columns[name] = np.array(columns[name], dtype=np.float64)
     for name in ("exit_reason", "strategy_name", "broker_account"):
         columns[name] = [text or None for text in columns[name]]
     columns["status"] = ["open" if at is None else "closed" for at in columns["exit_date"]]
     columns.update(_worked_out(columns))
-    columns["created_at"] = _noted(notes, "created_at")
     return pd.DataFrame({name: _series(name, columns[name]) for name in FRAME_COLUMNS})
 
 
@@ -751,16 +738,23 @@ def _series(name: str, values: Any) -> pd.Series[Any]:
     """A frame's column with the type that it has in an empty frame too."""
     import pandas as pd
 
-    if name in ("entry_date", "exit_date"):
-        seconds = pd.Series(values, dtype="Int64")
-        times = pd.to_datetime(seconds, unit="s", utc=True)
-    elif name == "created_at":
-        texts = pd.Series(values, dtype=object)
-        times = pd.to_datetime(texts, utc=True, errors="coerce", format="ISO8601")
-    else:
+    if name not in ("entry_date", "exit_date", "created_at"):
         kind = {"id": "int64", "stop_adjustments": "Int64"}.get(name, "object")
         return pd.Series(values, dtype="float64" if name in (*FLOATS, *DERIVED) else kind)
+    seconds = pd.Series(values, dtype="Int64")
+    times = pd.to_datetime(seconds, unit="s", utc=True)
     return times.dt.tz_convert(NEW_YORK).dt.as_unit("us")
+
+
+def _strength(text: str | None) -> str | float | None:
+    """A signal strength as it was given: a number, or a word like BULLISH."""
+    if text is None:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return number if math.isfinite(number) else text
 
 
 def _worked_out(columns: Mapping[str, Any]) -> dict[str, Any]:
@@ -833,7 +827,9 @@ READERS: dict[str, tuple[str, Callable[[Any, str], Any]]] = {
     "given_pnl": ("given_pnl", _money),
     "max_profit_pct": ("max_profit_pct", _real),
     "max_drawdown_pct": ("max_drawdown_pct", _real),
+    "created_at": ("created_at", _instant),
     "strategy_name": ("strategy", _text),
+    "signal_strength": ("signal_strength", _word_or_number),
     "signal_confidence": ("signal_confidence", _real),
     "entry_slippage_pct": ("entry_slippage_pct", _real),
     "exit_slippage_pct": ("exit_slippage_pct", _real),

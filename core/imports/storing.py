@@ -19,7 +19,7 @@ from core import sessions as calendar
 from core.adjust import Basis
 from core.bar_writer import DRIFT, Write, WriteResult, columns_from, rejected_rows
 from core.bar_writer import store as write_bars
-from core.clock import ManualClock
+from core.clock import ManualClock, SystemClock
 from core.errors import BadInput
 from core.imports.contents import Chain, Counts, OldSymbol, OldTrade, SeriesData
 from core.imports.symbol_database import SOURCE as SYMBOL_SOURCE
@@ -30,7 +30,7 @@ from core.store import bars as stored
 from core.store import findings as stored_findings
 from core.store import symbols as stored_symbols
 from core.store import trade_log as stored_trades
-from core.store.schema import FLAG_PROVISIONAL, symbols
+from core.store.schema import FLAG_PROVISIONAL
 from core.trade_log import TradeLog
 from core.validation import faults
 
@@ -222,8 +222,7 @@ def store_chain(store: Store, chain: Chain, reading: Reading) -> Outcome:
 
     name = f"{chain.symbol} {chain.trading_date} {chain.source}"
     all_of_it = Counts(contracts=len(chain))
-    # The store stamps a chain with its clock's time: that of the old program's answer.
-    options = OptionStore(store, ManualClock(chain.fetched_at))
+    options = OptionStore(store, SystemClock())
     try:
         known = {
             (str(one.trading_date), one.source): one for one in options.snapshots(chain.symbol)
@@ -237,6 +236,7 @@ def store_chain(store: Store, chain: Chain, reading: Reading) -> Outcome:
             pd.DataFrame(dict(chain.columns)),
             source=chain.source,
             provider_metadata=chain.metadata,
+            fetched_at=chain.fetched_at,
         )
     except BadInput as error:
         reading.tally.add(str(error).rstrip("."), name, rows=len(chain))
@@ -293,7 +293,7 @@ def _store_symbols(
         if one.sector is not None:
             _put_sector(connection, one, modified_at)
         else:
-            _put_note(connection, name, one.note)
+            stored_symbols.set_note(connection, name, one.note)
         changed.add(name)
     return Outcome(Counts(symbols=len(changed)), Counts(symbols=len(by_name) - len(changed)))
 
@@ -320,7 +320,3 @@ def _put_sector(connection: Connection, given: OldSymbol, modified_at: int) -> N
         source=SYMBOL_SOURCE,
         now=given.updated_at or modified_at,
     )
-
-
-def _put_note(connection: Connection, symbol: str, note: str | None) -> None:
-    connection.execute(symbols.update().where(symbols.c.symbol == symbol).values(sector_note=note))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.errors import DamagedStore, NewerSchema, NotACache, StoreUnavailable
-from core.store import sqlite
+from core.store import sqlite, views
 from core.store.schema import APPLICATION_ID, SCHEMA_VERSION, metadata
 
 if TYPE_CHECKING:
@@ -109,7 +109,10 @@ def _refuse_newer(subject: str, version: int) -> None:
 
 def _refuse_foreign_objects(path: Path, objects: list[tuple[str, str, str, str]]) -> None:
     """A trigger, a virtual table or a view of our tables' names could run a stranger's SQL."""
+    ours = views.statements("sqlite")
     for kind, name, table, sql in objects:
+        if kind == "view" and ours.get(name) == sql:
+            continue
         known = table in metadata.tables or table.startswith("sqlite_")
         if kind not in ("table", "index") or not known or "VIRTUAL" in sql[:40].upper():
             raise NotACache(
@@ -134,7 +137,8 @@ SELECT c.relname, c.relkind IN ('r', 'p') AND NOT EXISTS (
        ) AND NOT EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid),
        has_table_privilege(c.oid, 'SELECT'),
        has_table_privilege(c.oid, 'INSERT') AND has_table_privilege(c.oid, 'UPDATE')
-           AND has_table_privilege(c.oid, 'DELETE')
+           AND has_table_privilege(c.oid, 'DELETE'),
+       c.relkind = 'v'
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = %s AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT EXISTS (
     SELECT FROM pg_depend d
@@ -158,7 +162,12 @@ def inspect_schema(connection: Connection, *, schema: str, name: str) -> SchemaS
     subject = name[0].upper() + name[1:]
     usable = connection.exec_driver_sql(_SCHEMA, (schema,)).scalar()
     writable = bool(connection.exec_driver_sql(_WRITABLE).scalar())
-    objects = connection.exec_driver_sql(_OBJECTS, (schema,)).fetchall()
+    # The views are never read here: what is in them is the affair of who does.
+    objects = [
+        row
+        for row in connection.exec_driver_sql(_OBJECTS, (schema,))
+        if not (row[4] and row[0] in views.VIEWS)
+    ]
     names = {row[0] for row in objects}
     if STAMP not in names:
         if names:

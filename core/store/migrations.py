@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.store import step_1, views
 from core.store.schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from core.store.backend import Backend
 
-STEPS: dict[int, Callable[[Connection], None]] = {}
+STEPS: dict[int, Callable[[Connection], None]] = {1: step_1.upgrade}
 
 
 def migrate(connection: Connection, backend: Backend) -> None:
@@ -32,6 +33,7 @@ def migrate(connection: Connection, backend: Backend) -> None:
         return
     if version == 0:
         backend.create_tables(connection)
+        views.create(connection)
         version = SCHEMA_VERSION
     while version < SCHEMA_VERSION:
         STEPS[version](connection)

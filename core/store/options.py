@@ -39,12 +39,15 @@ def snapshots(
 
 
 def quotes(connection: Connection, snapshot_id: int) -> list[dict[str, Any]]:
-    """The contracts of one snapshot by expiration, strike and type."""
+    """The contracts of one snapshot by expiration, strike, type and root."""
     statement = (
         select(*QUOTE_COLUMNS)
         .where(option_quotes.c.snapshot_id == snapshot_id)
         .order_by(
-            option_quotes.c.expiration_ts, option_quotes.c.strike, option_quotes.c.option_type
+            option_quotes.c.expiration_ts,
+            option_quotes.c.strike,
+            option_quotes.c.option_type,
+            option_quotes.c.root,
         )
     )
     return [dict(row) for row in connection.execute(statement).mappings()]

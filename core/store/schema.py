@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Dialect
     from sqlalchemy.types import TypeEngine
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 APPLICATION_ID = 0x53544B59
 """'STKY' in the SQLite header: tells our files from any other program's."""
 
@@ -97,6 +97,13 @@ symbols = _table(
     Column("sector_locked", Integer, nullable=False, server_default="0"),
     Column("sector_note", Text),
     Column("added_at", Whole, nullable=False),
+    # 0 for a security that its directory lists no more: delisted, merged or renamed.
+    Column("active", Integer, nullable=False, server_default="1"),
+    # What tells the company from another one under the same ticker: an asset id, FIGI or CIK.
+    Column("identity", Text),
+    # Why nobody asks for its sector; NULL when one may be asked for.
+    Column("ineligible", Text),
+    Column("seen_at", Whole),
     CheckConstraint(
         "sector_status IN ('never_asked', 'found', 'none', 'not_found', 'failed', 'ineligible')",
         name="sector_status_known",
@@ -119,6 +126,29 @@ sector_changes = _table(
     Column("source", Text, nullable=False),
 )
 Index("sector_changes_by_symbol", sector_changes.c.symbol_id, sector_changes.c.changed_at)
+
+# What each stage or provider said last, side by side, so that a conflict can be shown.
+sector_answers = _table(
+    "sector_answers",
+    Column("symbol_id", ForeignKey("symbols.id", ondelete="CASCADE"), primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("sector", Text),
+    Column("industry", Text),
+    Column("at", Whole, nullable=False),
+    clustered=True,
+)
+
+symbol_changes = _table(
+    "symbol_changes",
+    Column("id", Integer, primary_key=True),
+    Column("symbol_id", ForeignKey("symbols.id", ondelete="CASCADE"), nullable=False),
+    Column("at", Whole, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("old", Text),
+    Column("new", Text),
+    Column("source", Text, nullable=False),
+)
+Index("symbol_changes_by_symbol", symbol_changes.c.symbol_id, symbol_changes.c.at)
 
 series = _table(
     "series",
@@ -269,6 +299,8 @@ option_snapshots = _table(
 option_quotes = _table(
     "option_quotes",
     Column("snapshot_id", ForeignKey("option_snapshots.id", ondelete="CASCADE"), primary_key=True),
+    # SPX and SPXW, AAPL and the adjusted AAPL1 may share expiration, strike and type.
+    Column("root", Text, primary_key=True),
     Column("expiration_ts", Whole, primary_key=True, autoincrement=False),
     Column("strike", Real, primary_key=True),
     Column("option_type", Text, primary_key=True),
@@ -319,14 +351,16 @@ trades = _table(
     Column("stop_adjustments", Integer),
     Column("max_profit_pct", Real),
     Column("max_drawdown_pct", Real),
-    Column("signal_strength", Real),
+    Column("signal_strength", Text),
     Column("signal_confidence", Real),
     Column("entry_slippage_pct", Real),
     Column("exit_slippage_pct", Real),
     Column("notes", Text),
+    Column("created_at", Whole),
     CheckConstraint("side IN ('long', 'short')", name="side_known"),
 )
 Index("trades_by_entry", trades.c.entry_at)
+Index("trades_by_exit", trades.c.exit_at)
 Index("trades_by_symbol", trades.c.symbol, trades.c.entry_at)
 
 runs = _table(
@@ -342,6 +376,10 @@ runs = _table(
     Column("heartbeat_at", Whole, nullable=False),
     Column("owner", Text, nullable=False),
     Column("message", Text, nullable=False, server_default=""),
+    # Of the runs that wait, the one with the highest goes first.
+    Column("priority", Integer, nullable=False, server_default="0"),
+    # The figures of a run that is over, as JSON.
+    Column("summary", Text),
 )
 Index("runs_by_start", runs.c.kind, runs.c.started_at)
 
@@ -352,9 +390,50 @@ run_items = _table(
     Column("outcome", Text, nullable=False),
     Column("detail", Text, nullable=False, server_default=""),
     Column("at", Whole, nullable=False),
+    Column("records", Whole, nullable=False, server_default="0"),
     clustered=True,
 )
 Index("run_items_by_outcome", run_items.c.run_id, run_items.c.outcome)
+
+# What a run has still to do. A line leaves in the transaction that records its outcome, so that
+# the list is always right, whoever died and whoever goes on.
+run_queue = _table(
+    "run_queue",
+    Column("run_id", ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Whole, primary_key=True, autoincrement=False),
+    Column("item", Text, nullable=False),
+    Column("lane", Text, nullable=False),
+    Column("question", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("error", Text, nullable=False, server_default=""),
+    Column("not_before", Whole, nullable=False, server_default="0"),
+    # Who works on it, and until when others keep their hands off.
+    Column("owner", Text),
+    Column("lease_until", Whole),
+    UniqueConstraint("run_id", "item"),
+    clustered=True,
+)
+Index("run_queue_by_lane", run_queue.c.run_id, run_queue.c.lane, run_queue.c.not_before)
+
+sector_sweeps = _table(
+    "sector_sweeps",
+    Column("run_id", ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("query", Text, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("next_offset", Whole, nullable=False, server_default="0"),
+    Column("total", Whole),
+    Column("unique_rows", Whole, nullable=False, server_default="0"),
+    Column("ended_at", Whole),
+    clustered=True,
+)
+
+sweep_rows = _table(
+    "sweep_rows",
+    Column("run_id", ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("query", Text, primary_key=True),
+    Column("symbol", Text, primary_key=True),
+    clustered=True,
+)
 
 provider_state = _table(
     "provider_state",
@@ -365,5 +444,14 @@ provider_state = _table(
     Column("reason", Text, nullable=False, server_default=""),
     Column("day", Text, nullable=False, server_default=""),
     Column("requests_today", Whole, nullable=False, server_default="0"),
+    clustered=True,
+)
+
+provider_usage = _table(
+    "provider_usage",
+    Column("provider", Text, primary_key=True),
+    # The provider's own day, on which its daily quota counts.
+    Column("day", Text, primary_key=True),
+    Column("requests", Whole, nullable=False, server_default="0"),
     clustered=True,
 )

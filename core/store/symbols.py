@@ -337,6 +337,11 @@ def record_failure(connection: Connection, symbol: str, reason: str, *, give_up_
     )
 
 
+def set_note(connection: Connection, symbol: str, note: str | None) -> None:
+    """Write (or with None wipe out) what somebody noted about the symbol's sector."""
+    connection.execute(update(symbols).where(symbols.c.symbol == symbol).values(sector_note=note))
+
+
 def by_sector(connection: Connection) -> Mapping[str, int]:
     """How many symbols each sector has, most first."""
     rows = connection.execute(

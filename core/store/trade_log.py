@@ -51,6 +51,7 @@ HISTORY = (
     "account",
     "origin",
     "notes",
+    "created_at",
 )
 """The columns of `history`, in order."""
 

@@ -240,7 +240,7 @@ def test_repeated_contracts_are_stored_once(options: OptionStore) -> None:
     frame = pd.concat([chain(4), chain(2, bid=0.5)], ignore_index=True)
     written = options.store_raw_options("SPY", DAY, frame)
     assert (written.stored, list(written.reasons)) == (4, [4, 5])
-    assert "same expiration, strike and type as row 0" in written.reasons[4]
+    assert "same root, expiration, strike and type as row 0" in written.reasons[4]
     assert (read(options).bid == 1.0).all()
 
 
@@ -249,14 +249,15 @@ def test_where_labels_repeat_the_reasons_go_by_position(options: OptionStore) ->
     assert list(options.store_raw_options("SPY", DAY, frame).reasons) == [2, 3]
 
 
-def test_the_plain_contract_goes_before_the_adjusted_one(options: OptionStore) -> None:
+def test_contracts_of_two_roots_lie_side_by_side(options: OptionStore) -> None:
     frame = chain(1).loc[[0, 0]].reset_index(drop=True)
     frame["contract_symbol"] = ["AAPL1240216C00100000", "AAPL240216C00100000"]
     frame["bid"] = [0.2, 1.0]
     written = options.store_raw_options("AAPL", DAY, frame)
-    assert list(written.reasons) == [0]
-    assert "as row 1 (AAPL240216C00100000)" in written.reasons[0]
-    assert read(options, "AAPL").bid.tolist() == [1.0]
+    assert (written.stored, dict(written.reasons)) == (2, {})
+    both = read(options, "AAPL")
+    assert both.root.tolist() == ["AAPL", "AAPL1"]
+    assert both.bid.tolist() == [1.0, 0.2]
 
 
 @pytest.mark.parametrize(

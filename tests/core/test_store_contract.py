@@ -623,6 +623,8 @@ def test_the_symbol_directory_agrees(both: Both) -> None:
     for _ in range(3):
         both.write(symbols.record_failure, "^GSPC", "time-out", give_up_after=3)
     assert both.read(symbols.status_counts)[SectorStatus.FAILED] == 1
+    both.write(symbols.set_note, "SPY", "a fund of funds")
+    assert both.read(symbols.info, "SPY").sector_note == "a fund of funds"
     both.read(symbols.by_sector)
     both.read(lambda connection: list(symbols.by_sector(connection)))
     assert both.read(symbols.count) == 8
@@ -939,7 +941,8 @@ def test_the_trade_log_agrees(both: Both) -> None:
 
 def quote(strike: float, kind: str = "call", **more: Any) -> dict[str, Any]:
     named = {column.name: None for column in options.QUOTE_COLUMNS}
-    return {**named, "expiration_ts": 9 * DAY, "strike": strike, "option_type": kind, **more}
+    key = {"root": "SPY", "expiration_ts": 9 * DAY, "strike": strike, "option_type": kind}
+    return {**named, **key, **more}
 
 
 def test_option_chains_agree(both: Both) -> None:
