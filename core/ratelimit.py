@@ -12,7 +12,9 @@ from __future__ import annotations
 import threading
 from collections import deque
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
+from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
     from core.clock import Clock
@@ -55,13 +57,38 @@ def claim(next_slot: float, now: float, interval_s: float, count: int) -> tuple[
     return first, first + count * interval_s
 
 
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """At most `count` requests on each calendar day of a time zone, over and above the Rate.
+
+    For plans such as 25 requests a day. Only for rates slower than four a second: faster ones take
+    several slots at once, of which the last day's could not be given back.
+    """
+
+    count: int
+    zone: str = "UTC"
+
+    def day(self, now: float) -> str:
+        """The provider's date at a moment."""
+        return datetime.fromtimestamp(now, tz=ZoneInfo(self.zone)).strftime("%Y-%m-%d")
+
+    def renews_at(self, now: float) -> float:
+        """When the next day begins there (UTC seconds)."""
+        here = datetime.fromtimestamp(now, tz=ZoneInfo(self.zone))
+        tomorrow = (here + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+        return tomorrow.timestamp()
+
+
 class SlotBook(Protocol):
     """Where the shared line is kept."""
 
     def claim_slots(
         self, provider: str, interval_s: float, count: int, control: RunControl | None
     ) -> float:
-        """Take `count` slots; the first one's time as UTC seconds. Counts them as requests."""
+        """Take `count` slots; the first one's time as UTC seconds. Counts them as requests.
+
+        Raises RateLimited when the day's quota is used up.
+        """
         ...
 
 
@@ -78,7 +105,7 @@ class RateLimiter:
         self._next_monotonic = float("-inf")
 
     def reserve(self, control: RunControl | None = None) -> float:
-        """Take the next slot; the seconds until it comes.
+        """Take the next slot; the seconds until it comes. Raises RateLimited with no quota left.
 
         `control` can cut short only the wait for the line itself, when another program holds it.
         """
