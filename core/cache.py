@@ -49,7 +49,7 @@ from core.store import findings as stored_findings
 from core.validation import faults
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import pandas as pd
     from sqlalchemy import Connection
@@ -176,9 +176,14 @@ class MarketCache:
         timeframe: str = "1Day",
         *,
         adjustment: str = "raw",
+        actions: Mapping[str, Sequence[Action]] | None = None,
+        asked: tuple[When, When] | Span | None = None,
         fetched_at: float | None = None,
+        also: Callable[[Connection, Mapping[str, WriteResult]], None] | None = None,
     ) -> dict[str, WriteResult]:
         """Store bars of many symbols in one transaction: all of them, or none when one is refused.
+
+        `also` is called with the results inside the transaction, before it is committed.
 
         Many times quicker than one `set` each, because the disk is waited for once.
         """
@@ -187,10 +192,19 @@ class MarketCache:
                 key_of(symbol, asset_type, timeframe, source, adjustment),
                 frame,
                 fetched_at=fetched_at,
+                actions=(actions or {}).get(symbol, ()),
+                asked=None
+                if asked is None
+                else (
+                    datetime.fromtimestamp(asked.start, tz=UTC),
+                    datetime.fromtimestamp(asked.end - 1, tz=UTC),
+                )
+                if isinstance(asked, Span)
+                else asked,
             )
             for symbol, frame in data.items()
         ]
-        results = self._store_all([write for write in writes if write is not None])
+        results = self._store_all([write for write in writes if write is not None], also)
         return {key.symbol: result for key, result in results.items()}
 
     def _prepared(
@@ -230,7 +244,23 @@ class MarketCache:
             replace_final=replace_final,
         )
 
-    def _store_all(self, writes: Sequence[Write]) -> dict[SeriesKey, WriteResult]:
+    @property
+    def store(self) -> Store:
+        return self._store
+
+    def set_session(
+        self,
+        data: pd.DataFrame,
+        when: When,
+        source: str,
+        asset_type: str = "stock",
+        *,
+        adjustment: str = "raw",
+        fetched_at: float | None = None,
+    ) -> dict[str, WriteResult]:
+        raise NotImplementedError
+
+    def _store_all(self, writes: Sequence[Write], also: Any = None) -> dict[SeriesKey, WriteResult]:
         results: dict[SeriesKey, WriteResult] = {}
         found: dict[SeriesKey, int] = {}
         with self._store.write() as connection:
@@ -240,6 +270,8 @@ class MarketCache:
                     series_id = stored.ensure_series(connection, **fields_of(write.key))
                     found[write.key] = series_id
                 results[write.key] = store(connection, series_id, write)
+            if also is not None:
+                also(connection, {key.symbol: result for key, result in results.items()})
         if found:
             self._new_series = True
             self._ids.update(found)

@@ -328,7 +328,11 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """One line of the list of runs, as the database has it."""
+    """One line of the list of runs, as the database has it.
+
+    `scope` tells of a sector refresh only; a run of another kind has in `order` the text that its
+    order is read from. `summary` is JSON, None until the run is over.
+    """
 
     id: int
     kind: str
@@ -341,6 +345,10 @@ class RunInfo:
     ended_at: int | None
     message: str
     owner: str
+    order: str = ""
+    provider: str = ""
+    priority: int = 0
+    summary: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

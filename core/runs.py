@@ -40,6 +40,17 @@ class RunControl:
         self._running = threading.Event()
         self._running.set()
         self._interrupts: list[Callable[[], object]] = []
+        self._waited: dict[int, float] = {}
+
+    @property
+    def waited_s(self) -> float:
+        """Seconds that `sleep` has taken so far, over all threads."""
+        return sum(list(self._waited.values()))
+
+    @property
+    def waited_here_s(self) -> float:
+        """Seconds that `sleep` has taken so far in the calling thread."""
+        return self._waited.get(threading.get_ident(), 0.0)
 
     @property
     def is_cancelled(self) -> bool:
@@ -80,7 +91,11 @@ class RunControl:
     def sleep(self, seconds: float) -> None:
         """Wait so long, or until the run is cancelled."""
         if seconds > 0:
+            before = self._clock.monotonic()
             self._clock.wait(self._cancelled, seconds)
+            here = threading.get_ident()
+            waited = self._clock.monotonic() - before
+            self._waited[here] = self._waited.get(here, 0.0) + waited
         if self.is_cancelled:
             raise Cancelled
 

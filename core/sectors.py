@@ -14,11 +14,9 @@ The rules, each paid for by somebody's lost evening:
 
 from __future__ import annotations
 
-import os
-import secrets
-import socket
 from typing import TYPE_CHECKING
 
+from core.breaker import open_breaker
 from core.errors import (
     AlreadyRunning,
     BadInput,
@@ -41,6 +39,7 @@ from core.model import (
     SectorStatus,
     canonical_symbol,
 )
+from core.owners import is_alive, new_owner
 from core.providers import Profile
 from core.runs import Pace, RunControl, Tail
 from core.store import provider_state
@@ -69,11 +68,7 @@ GIVE_UP_AFTER = 3
 
 TRIES = 3
 RETRY_AFTER_S = 1.0
-MAX_HOLD_OFF_S = 4 * 3600.0
 HEARTBEAT_S = 60.0
-SILENT_AFTER_S = 150.0
-"""An owner that has not been heard of for so long is gone, whatever its process id says."""
-
 SET_UP_CALLS = 2
 """Cookie and crumb, fetched once before the first question."""
 
@@ -150,7 +145,7 @@ class Sectors:
         scope = self._checked(scope)
         self._provider.prepare()
         now = int(self._clock.now())
-        owner = _owner()
+        owner = new_owner()
         with self._store.write() as connection:
             self._admit(connection, try_now=try_now)
             total = len(stored.work_list(connection, scope, now=now)[: scope.limit])
@@ -174,7 +169,7 @@ class Sectors:
         """
         self._provider.prepare()
         now = int(self._clock.now())
-        owner = _owner()
+        owner = new_owner()
         with self._store.write() as connection:
             self._admit(connection, try_now=try_now)
             run = stored_runs.get(connection, run_id)
@@ -240,7 +235,7 @@ class Sectors:
     def _close_abandoned(self, connection: Connection) -> None:
         now = int(self._clock.now())
         for run in stored_runs.active(connection, KIND):
-            if not _is_alive(run.owner, now - run.heartbeat_at):
+            if not is_alive(run.owner, now - run.heartbeat_at):
                 stored_runs.set_state(
                     connection,
                     run.id,
@@ -502,7 +497,13 @@ class SectorRun:
             with self._store.write() as connection:
                 if stored_runs.heartbeat(connection, self.id, owner=self._owner, now=now):
                     if state is RunState.BLOCKED:
-                        self._blocked_until = self._open_breaker(connection, message, now)
+                        self._blocked_until = open_breaker(
+                            connection,
+                            self._provider.name,
+                            message,
+                            hold_off_s=self._settings.hold_off_minutes * 60,
+                            now=now,
+                        )
                     stored_runs.set_state(connection, self.id, state, message, now=now)
         except StoreError as error:
             message = message or str(error)
@@ -512,15 +513,6 @@ class SectorRun:
             self._ended = self._clock.monotonic()
             self._final = state
 
-    def _open_breaker(self, connection: Connection, reason: str, now: int) -> int:
-        state = provider_state.get(connection, self._provider.name, now=now)
-        hold_off = self._settings.hold_off_minutes * 60.0 * float(2**state.strikes)
-        until = now + max(1, round(min(hold_off, MAX_HOLD_OFF_S)))
-        provider_state.block(
-            connection, self._provider.name, until=until, strikes=state.strikes + 1, reason=reason
-        )
-        return until
-
 
 def _room(scope: Scope, done: int) -> int | None:
     return None if scope.limit is None else max(scope.limit - done, 0)
@@ -529,22 +521,3 @@ def _room(scope: Scope, done: int) -> int | None:
 def _unknown_sentence(unknown: list[str]) -> str:
     shown = ", ".join(unknown[:5]) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
     return f"The cache does not know {shown}. Add the symbols first, or check the spelling."
-
-
-def _owner() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-
-
-def _is_alive(owner: str, silent_s: float) -> bool:
-    if silent_s > SILENT_AFTER_S:
-        return False
-    host, pid, _ = owner.rsplit(":", 2)
-    if host != socket.gethostname():
-        return True
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -19,7 +19,7 @@ EVERYTHING = "*"
 """The subject of a question that is not about one symbol."""
 
 LATE_HOURS = 5 * HOUR
-"""New York's day ends five hours after UTC's at most; bars after the close belong to its session."""
+"""New York ends its day up to five hours after UTC; bars after the close belong to its session."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ from sqlalchemy import delete, func, insert, or_, select, update
 from core.store.schema import run_items, run_queue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import Connection
 
 CHUNK = 500
 
@@ -58,19 +58,28 @@ def claim(
     lane: str,
     *,
     owner: str,
-    most: int,
+    most: Callable[[str, int], int],
     now: int,
     lease_until: int,
 ) -> list[Line]:
-    """Up to `most` lines of the lane with one and the same question, the first free one's.
+    """The lane's first free line, with others that have the same question and attempts.
 
-    Nobody else is given them until `lease_until`. Empty when none is free now.
+    `most` tells how many for a question and its attempts. Nobody else is given them until
+    `lease_until`. Empty when none is free now.
     """
-    free = [*_free(run_id, now), run_queue.c.lane == lane, run_queue.c.not_before <= now]
-    question = connection.execute(
-        select(run_queue.c.question).where(*free).order_by(run_queue.c.position).limit(1)
-    ).scalar()
-    if question is None:
+    free = [
+        run_queue.c.run_id == run_id,
+        run_queue.c.lane == lane,
+        run_queue.c.not_before <= now,
+        or_(run_queue.c.owner.is_(None), run_queue.c.lease_until < now),
+    ]
+    first = connection.execute(
+        select(run_queue.c.question, run_queue.c.attempts)
+        .where(*free)
+        .order_by(run_queue.c.position)
+        .limit(1)
+    ).first()
+    if first is None:
         return []
     rows = connection.execute(
         select(
@@ -81,14 +90,23 @@ def claim(
             run_queue.c.attempts,
             run_queue.c.error,
         )
-        .where(*free, run_queue.c.question == question)
+        .where(
+            *free,
+            run_queue.c.question == first.question,
+            run_queue.c.attempts == first.attempts,
+        )
         .order_by(run_queue.c.position)
-        .limit(most)
+        .limit(most(first.question, first.attempts))
         .with_for_update(skip_locked=True)
     ).fetchall()
     lines = [Line(*row) for row in rows]
     _set(connection, run_id, lines, owner=owner, lease_until=lease_until)
     return lines
+
+
+def give_back(connection: Connection, run_id: int, lines: Sequence[Line]) -> None:
+    """Let others have the lines: they were not asked."""
+    _set(connection, run_id, lines, owner=None, lease_until=None)
 
 
 def release(connection: Connection, run_id: int, owner: str) -> None:
@@ -103,9 +121,9 @@ def release(connection: Connection, run_id: int, owner: str) -> None:
 def owners(connection: Connection, run_id: int) -> list[str]:
     """Who holds lines of the run."""
     rows = connection.execute(
-        select(run_queue.c.owner.distinct()).where(
-            run_queue.c.run_id == run_id, run_queue.c.owner.is_not(None)
-        )
+        select(run_queue.c.owner)
+        .distinct()
+        .where(run_queue.c.run_id == run_id, run_queue.c.owner.is_not(None))
     )
     return [row[0] for row in rows]
 
@@ -195,6 +213,24 @@ def finish(
     )
 
 
+def clear(connection: Connection, run_id: int) -> None:
+    """Give up everything that is left."""
+    connection.execute(delete(run_queue).where(run_queue.c.run_id == run_id))
+
+
+def known(connection: Connection, run_id: int, items: Sequence[str]) -> set[str]:
+    """Those of the items that the run has or had a line for."""
+    found: set[str] = set()
+    for start in range(0, len(items), CHUNK):
+        part = items[start : start + CHUNK]
+        for table in (run_queue, run_items):
+            rows = connection.execute(
+                select(table.c.item).where(table.c.run_id == run_id, table.c.item.in_(part))
+            )
+            found.update(row[0] for row in rows)
+    return found
+
+
 def left(connection: Connection, run_id: int) -> dict[str, int]:
     """How many lines each lane still has, whoever holds them."""
     rows = connection.execute(
@@ -213,13 +249,6 @@ def next_moment(connection: Connection, run_id: int, lane: str, now: int) -> int
         )
     ).scalar()
     return None if moment is None else max(int(moment), now)
-
-
-def _free(run_id: int, now: int) -> list[ColumnElement[bool]]:
-    return [
-        run_queue.c.run_id == run_id,
-        or_(run_queue.c.owner.is_(None), run_queue.c.lease_until < now),
-    ]
 
 
 def _set(connection: Connection, run_id: int, lines: Sequence[Line], **values: Any) -> None:

@@ -6,11 +6,15 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from core.model import Outcome, RunInfo, RunState, Scope, ScopeKind
 from core.store.schema import run_items, runs
+
+IN_CHUNK = 500
+SECTORS = "sectors"
+"""The kind of run whose scope is a Scope; all others keep an order."""
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,17 +27,19 @@ def create(
     *,
     kind: str,
     provider: str,
-    scope: Scope,
+    scope: Scope | str,
     total: int,
     owner: str,
     now: int,
+    priority: int = 0,
 ) -> int:
-    """A new run in the state RUNNING; its id."""
+    """A new run in the state RUNNING; its id. `scope` is a refresh's, or the text of an order."""
     result = connection.execute(
         insert(runs).values(
             kind=kind,
             provider=provider,
-            scope=json.dumps(asdict(scope)),
+            scope=scope if isinstance(scope, str) else json.dumps(asdict(scope)),
+            priority=priority,
             state=RunState.RUNNING,
             total=total,
             started_at=now,
@@ -57,6 +63,31 @@ def set_state(
             state=state, message=message, heartbeat_at=now, ended_at=now if state.is_over else None
         )
     )
+
+
+def summarise(connection: Connection, run_id: int, summary: str) -> None:
+    """Keep the figures of a run, as JSON."""
+    connection.execute(update(runs).where(runs.c.id == run_id).values(summary=summary))
+
+
+def set_total(connection: Connection, run_id: int, total: int) -> None:
+    """How many items the run has now."""
+    connection.execute(update(runs).where(runs.c.id == run_id).values(total=total))
+
+
+def set_priority(connection: Connection, run_id: int, priority: int) -> None:
+    """Of the runs that wait, the one with the highest goes first."""
+    connection.execute(update(runs).where(runs.c.id == run_id).values(priority=priority))
+
+
+def forget_items(connection: Connection, run_id: int, items: Sequence[str]) -> None:
+    """Drop outcomes, so that their items can be worked on again."""
+    for start in range(0, len(items), IN_CHUNK):
+        connection.execute(
+            delete(run_items).where(
+                run_items.c.run_id == run_id, run_items.c.item.in_(items[start : start + IN_CHUNK])
+            )
+        )
 
 
 def reopen(connection: Connection, run_id: int, *, owner: str, total: int, now: int) -> None:
@@ -160,14 +191,12 @@ def active(connection: Connection, kind: str) -> Sequence[Any]:
 
 
 def _info(connection: Connection, row: Any) -> RunInfo:
-    scope = json.loads(row.scope)
-    scope["kind"] = ScopeKind(scope["kind"])
-    scope["symbols"] = tuple(scope["symbols"])
     by_outcome = counts(connection, row.id)
+    is_refresh = row.kind == SECTORS
     return RunInfo(
         id=row.id,
         kind=row.kind,
-        scope=Scope(**scope),
+        scope=_scope(row.scope) if is_refresh else Scope(),
         state=RunState(row.state),
         total=row.total,
         done=sum(by_outcome.values()),
@@ -176,4 +205,15 @@ def _info(connection: Connection, row: Any) -> RunInfo:
         ended_at=row.ended_at,
         message=row.message,
         owner=row.owner,
+        order="" if is_refresh else row.scope,
+        provider=row.provider,
+        priority=row.priority,
+        summary=row.summary,
     )
+
+
+def _scope(text: str) -> Scope:
+    scope = json.loads(text)
+    scope["kind"] = ScopeKind(scope["kind"])
+    scope["symbols"] = tuple(scope["symbols"])
+    return Scope(**scope)
