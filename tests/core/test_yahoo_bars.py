@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import json
-import threading
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,9 +19,9 @@ from core.practice import Bar, Fault, History, Limits, Listing, PracticeYahoo, T
 from core.providers import LiveBar
 from core.providers.yahoo import Yahoo
 from core.providers.yahoo_bars import RECIPES, earliest, questions
-from core.ratelimit import Rate, RateLimiter
 from core.runs import RunControl
 from core.spans import Span
+from tests.core.yahoo_client import ended_by_cancel, open_yahoo, requests_for
 
 STOCK, CRYPTO = AssetClass.STOCK, AssetClass.CRYPTO
 NEW_YORK = dt.timezone(dt.timedelta(hours=-5))
@@ -76,16 +75,6 @@ def ticks(first: str, step: int, count: int, price: float = 50.0) -> list[Tick]:
     ]
 
 
-class NoBook:
-    """A line of slots of its own."""
-
-    def __init__(self, clock) -> None:
-        self.clock = clock
-
-    def claim_slots(self, provider, interval_s, count, control) -> float:
-        return self.clock.now()
-
-
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock(MONDAY_EVENING)
@@ -106,19 +95,12 @@ def practice(clock, histories):
 def connect(clock, tmp_path: Path):
     opened: list[Yahoo] = []
 
-    def open_yahoo(server: PracticeYahoo, *, deadline_s: float = 20) -> Yahoo:
-        limiter = RateLimiter("yahoo", Rate(50_000), NoBook(clock), clock)
-        yahoo = Yahoo(
-            limiter,
-            cache_dir=tmp_path / "yfinance",
-            deadline_s=deadline_s,
-            practice=server.address,
-            clock=clock,
-        )
+    def open_client(server: PracticeYahoo, *, deadline_s: float = 20) -> Yahoo:
+        yahoo = open_yahoo(server, clock, tmp_path, deadline_s=deadline_s)
         opened.append(yahoo)
         return yahoo
 
-    yield open_yahoo
+    yield open_client
     for yahoo in opened:
         yahoo.close()
 
@@ -130,11 +112,6 @@ def yahoo(connect, practice) -> Yahoo:
 
 def bars(yahoo, symbol="AAPL", interval=Interval.D1, span=EVER, asset_class=STOCK, control=None):
     return yahoo.bars(symbol, asset_class, interval, span, control or RunControl())
-
-
-def count(practice: PracticeYahoo, endpoint: str) -> int:
-    """How many requests for it have come in."""
-    return sum(record.endpoint == endpoint for record in practice.log)
 
 
 def keys(frame) -> list[int]:
@@ -424,7 +401,7 @@ def test_all_that_is_in_reach_is_answered(yahoo, practice, interval) -> None:
     span = Span(first, MONDAY_EVENING + DAY)
     bars(yahoo, interval=interval, span=span)
     pieces = questions(interval, span, MONDAY_EVENING)
-    assert count(practice, "chart") == len(pieces) == (5 if interval is Interval.M1 else 1)
+    assert requests_for(practice, "chart") == len(pieces) == (5 if interval is Interval.M1 else 1)
     assert 422 not in {record.status for record in practice.log}
 
 
@@ -436,7 +413,7 @@ def test_minutes_are_asked_by_the_week_and_joined(yahoo, practice, histories) ->
     ]
     histories["AAPL"] = apple(intraday={"1m": rows})
     frame = bars(yahoo, interval=Interval.M1, span=days("2026-02-05", "2026-03-01")).frame
-    assert count(practice, "chart") == 4
+    assert requests_for(practice, "chart") == 4
     assert keys(frame) == [tick.stamp for tick in rows]
 
 
@@ -572,25 +549,8 @@ def test_silence_ends_at_the_deadline(connect, practice) -> None:
 def test_cancel_cuts_off_a_request_on_the_wire(yahoo, practice, kind) -> None:
     bars(yahoo)
     practice.faults.add(Fault(kind, seconds=0.2))
-    control = RunControl()
-    ended: list[object] = []
-
-    def work() -> None:
-        try:
-            ended.append(bars(yahoo, control=control))
-        except BaseException as error:  # noqa: BLE001
-            ended.append(error)
-
-    thread = threading.Thread(target=work)
-    before = practice.log.requests
-    thread.start()
-    while practice.log.requests == before and thread.is_alive():
-        thread.join(0.01)
-    control.cancel()
-    # The server goes on for as long as it lives: only the cancel can end the request.
-    thread.join(5)
-    assert not thread.is_alive()
-    assert isinstance(ended[0], Cancelled)
+    ended = ended_by_cancel(practice, lambda control: bars(yahoo, control=control))
+    assert isinstance(ended, Cancelled)
 
 
 def test_a_cancelled_run_asks_nothing(yahoo, practice) -> None:
@@ -677,8 +637,8 @@ def test_snapshot_is_todays_bar_so_far(yahoo, practice, clock) -> None:
     assert live == LiveBar(
         day("2026-03-02"), 109.0, 110.0, 108.5, 109.5, 504.0, at("2026-03-02 12:45")
     )
-    assert count(practice, "chart") == 1
-    assert count(practice, "quote") == 0
+    assert requests_for(practice, "chart") == 1
+    assert requests_for(practice, "quote") == 0
 
 
 @pytest.mark.parametrize("moment", ["2026-03-02 09:00", "2026-02-28 12:00", "2026-03-03 08:00"])
@@ -702,7 +662,7 @@ def test_no_snapshot_of_what_yahoo_does_not_know(yahoo) -> None:
 def test_a_provider_can_be_tested(yahoo, practice) -> None:
     said = yahoo.test(RunControl())
     assert said.startswith("Yahoo answers. It needs no key")
-    assert count(practice, "quoteSummary") == 1
+    assert requests_for(practice, "quoteSummary") == 1
     practice.faults.add(Fault("wrong_symbol", endpoint="quoteSummary", echo="NOPE"))
     with pytest.raises(BadReply, match="not truly"):
         yahoo.test(RunControl())
