@@ -285,7 +285,7 @@ def daily_rows(chart: Chart, interval: Interval, asset_class: AssetClass) -> Row
 def intraday_rows(rows: Rows, interval: Interval, asset_class: AssetClass, now: float) -> Rows:
     """Bars within the regular sessions (crypto: the UTC day), keyed by their start.
 
-    Bars that Yahoo does not have are made of shorter ones, counted from the opening, and only of
+    Bars that Yahoo does not have, or once got wrong, are made of shorter ones, counted from the opening, and only of
     all of them: where one is missing, the bar is left out. The bar that `now` lies in is made of
     what there is of it.
     """
@@ -388,6 +388,7 @@ def _day_keys(ts: NDArray[np.int64], zone: ZoneInfo, asset_class: AssetClass) ->
     clock = np.asarray(local.tz_localize(None).as_unit("s").asi8)
     # Midnights of a season with another clock come out an hour or two early, on the day before.
     early = (clock % DAY >= 22 * HOUR) & (clock % HOUR == 0)
+    early[-1:] = False  # the newest row is stamped with the last trade, whatever the hour
     return np.asarray((clock + np.where(early, 2 * HOUR, 0)) // DAY * DAY)
 
 

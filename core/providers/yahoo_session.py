@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 YAHOO = "yahoo"
+LOCK_PATIENCE_S = 0.1
 BLOCKED_AT_THE_DOOR = (
     "Yahoo refuses this computer's requests for now (it no longer accepts its own pass). "
     "Nothing was marked."
@@ -190,6 +191,31 @@ class _CookieKeeper:
         self._kept[strategy] = cookie
 
 
+class _CrumbLock:
+    """yfinance's lock around cookie and crumb, in which a thread can be cancelled.
+
+    One thread fetches the crumb while all others wait; Yahoo may let it hang until its deadline.
+    """
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._lock = threading.Lock()
+
+    def acquire(self) -> None:
+        control = self._wire.control
+        while not self._lock.acquire(timeout=LOCK_PATIENCE_S):
+            control.sleep(0)
+
+    def release(self) -> None:
+        self._lock.release()
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
 def _fresh_yfinance(wire: Wire, cache_dir: Path) -> Any:
     """yfinance's data access on this wire, with nothing left of an earlier session.
 
@@ -205,7 +231,9 @@ def _fresh_yfinance(wire: Wire, cache_dir: Path) -> Any:
     yfinance.set_tz_cache_location(str(cache_dir))
     cache._CookieCacheManager._Cookie_cache = _CookieKeeper()  # noqa: SLF001
     SingletonMeta._instances.pop(YfData, None)  # noqa: SLF001
-    return YfData(session=wire)
+    data = YfData(session=wire)
+    data._cookie_lock = _CrumbLock(wire)  # noqa: SLF001
+    return data
 
 
 def _make_current(data: Any) -> None:

@@ -90,6 +90,11 @@ class Wire(curl.Session):  # type: ignore[misc]
         finally:
             self._caller.control = before
 
+    @property
+    def control(self) -> RunControl:
+        """What this thread's requests wait and stop with."""
+        return getattr(self._caller, "control", None) or RunControl()
+
     def request(self, method: str, url: str, **given: Any) -> Any:
         """One request in its turn.
 
@@ -97,7 +102,7 @@ class Wire(curl.Session):  # type: ignore[misc]
         was asked for, Cancelled, and curl_cffi's OSErrors for what goes wrong below HTTP. Every
         other status is returned.
         """
-        control = getattr(self._caller, "control", None) or RunControl()
+        control = self.control
         control.sleep(self._limiter.reserve(control))
         self.requests += 1
         given["timeout"] = self._deadline_s

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import json
+import threading
 from itertools import pairwise
 from pathlib import Path
 
@@ -222,6 +223,16 @@ def test_midnights_of_another_season_belong_to_the_next_day(yahoo, histories) ->
     ]
     histories["AAPL"] = History(rows)
     assert keys(bars(yahoo).frame) == [day("2026-02-19"), day("2026-02-20")]
+
+
+def test_the_last_trade_of_an_evening_belongs_to_its_own_day(yahoo, histories, clock) -> None:
+    clock.advance(at("2026-03-02 22:10") - clock.now())
+    rows = [
+        Bar(dt.date(2026, 2, 27), 1.0, 1.0, 1.0, 1.0, 1.0, stamp=at("2026-02-27 00:00")),
+        Bar(dt.date(2026, 3, 2), 2.0, 2.0, 2.0, 2.0, 2.0, stamp=at("2026-03-02 22:00")),
+    ]
+    histories["AAPL"] = History(rows)
+    assert keys(bars(yahoo).frame) == [day("2026-02-27"), day("2026-03-02")]
 
 
 def test_crypto_days_are_utc_days(yahoo, histories) -> None:
@@ -501,6 +512,19 @@ def test_refusals_are_blocks(yahoo, practice, status) -> None:
         bars(yahoo)
 
 
+def test_a_crumb_that_was_none_is_no_block(yahoo, practice) -> None:
+    """yfinance keeps whatever getcrumb says as its crumb, also a refusal for want of a cookie."""
+    practice.faults.add(Fault("status", endpoint="getcrumb", status=401, times=1))
+    assert len(bars(yahoo).frame) == 10
+    assert yahoo.profile("AAPL", RunControl()).sector == "Technology"
+
+
+def test_a_refused_crumb_is_a_block(yahoo, practice) -> None:
+    practice.faults.add(Fault("status", endpoint="getcrumb", status=429))
+    with pytest.raises(Blocked):
+        bars(yahoo)
+
+
 @pytest.mark.parametrize("style", ["429", "crumb401", "mixed"])
 def test_every_kind_of_block_is_a_block(yahoo, practice, style) -> None:
     bars(yahoo)
@@ -551,6 +575,30 @@ def test_cancel_cuts_off_a_request_on_the_wire(yahoo, practice, kind) -> None:
     practice.faults.add(Fault(kind, seconds=0.2))
     ended = ended_by_cancel(practice, lambda control: bars(yahoo, control=control))
     assert isinstance(ended, Cancelled)
+
+
+def test_cancel_does_not_wait_for_the_crumb_of_another_thread(yahoo, practice) -> None:
+    practice.faults.add(Fault("hang", endpoint="getcrumb"))
+    first, second = RunControl(), RunControl()
+    ended: list[RunControl] = []
+
+    def work(control: RunControl) -> None:
+        try:
+            bars(yahoo, control=control)
+        except Cancelled:
+            ended.append(control)
+
+    threads = [threading.Thread(target=work, args=(control,)) for control in (first, second)]
+    threads[0].start()
+    while requests_for(practice, "getcrumb") == 0 and threads[0].is_alive():
+        threads[0].join(0.01)
+    threads[1].start()
+    second.cancel()
+    threads[1].join(5)
+    assert ended == [second]
+    first.cancel()
+    threads[0].join(5)
+    assert ended == [second, first]
 
 
 def test_a_cancelled_run_asks_nothing(yahoo, practice) -> None:
