@@ -285,9 +285,9 @@ def daily_rows(chart: Chart, interval: Interval, asset_class: AssetClass) -> Row
 def intraday_rows(rows: Rows, interval: Interval, asset_class: AssetClass, now: float) -> Rows:
     """Bars within the regular sessions (crypto: the UTC day), keyed by their start.
 
-    Bars that Yahoo does not have, or once got wrong, are made of shorter ones, counted from the opening, and only of
-    all of them: where one is missing, the bar is left out. The bar that `now` lies in is made of
-    what there is of it.
+    Bars that Yahoo does not have, or once got wrong, are made of shorter ones, counted from the
+    opening, and only of all of them: where one is missing, the bar is left out. The bar that `now`
+    lies in is made of what there is of it.
     """
     import numpy as np
 
