@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.errors import BadInput
-from core.practice.charts import histories_from_csv
+from core.practice.chart_files import histories_from_csv
 from core.practice.directory import from_shared
 from core.practice.limits import Limits
 from core.practice.members import from_pytickersymbols

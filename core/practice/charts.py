@@ -1,8 +1,7 @@
-"""Daily histories as Yahoo's chart endpoint serves them, from raw bars and corporate actions."""
+"""Histories as Yahoo's chart endpoint serves them, from raw bars and corporate actions."""
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
 import math
 import re
@@ -12,8 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import groupby, pairwise
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
 from core.practice.universe import Listing
@@ -23,10 +21,12 @@ INTERVALS = ["1m", "2m", "5m", "15m", "30m", "60m", "90m", "1h", "4h", "1d", "5d
 INTERVALS += ["1mo", "3mo"]
 _INTRADAY_DAYS = {"1m": 30, "2m": 60, "5m": 60, "15m": 60, "30m": 60, "90m": 60}
 _INTRADAY_DAYS |= {"60m": 730, "1h": 730, "4h": 730}
+_INTRADAY_S = {"1m": 60, "2m": 120, "5m": 300, "15m": 900, "30m": 1_800, "90m": 5_400}
+_INTRADAY_S |= {"60m": 3_600, "1h": 3_600, "4h": 14_400}
 _DAY_S = 86_400
 _EVER = -(2**40)
 _NEW_YORK = "America/New_York"
-_FIELDS = ("open", "high", "low", "close", "volume")
+PRICE_FIELDS = ("open", "high", "low", "close", "volume")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +46,27 @@ class Bar:
     stamp: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One unadjusted bar within a day, by its start (UTC seconds). All None: a row of nulls."""
+
+    stamp: int
+    open: float | None
+    high: float | None
+    low: float | None
+    close: float | None
+    volume: float | None
+
+
 @dataclass(frozen=True)
 class History:
     """A security's raw daily bars, oldest first, with its dividends and splits by ex-date.
 
-    A split is (new, old) shares, such as (4, 1). What lies after the server's clock is not served:
-    later bars, dividends and splits wait until the clock has come to them.
+    A split is (new, old) shares, such as (4, 1). `intraday` has shorter bars by Yahoo's name of
+    their interval, oldest first; nothing is made of daily ones. With `live_twice` today has two
+    rows while it trades and after, one stamped as any day and one with the last trade's time. What
+    lies after the server's clock is not served: later bars, dividends and splits wait until the
+    clock has come to them.
     """
 
     bars: Sequence[Bar]
@@ -61,6 +76,8 @@ class History:
     timezone: str = _NEW_YORK
     opens: dt.time = dt.time(9, 30)
     closes: dt.time = dt.time(16)
+    intraday: Mapping[str, Sequence[Tick]] = field(default_factory=dict)
+    live_twice: bool = False
 
 
 class ChartSource(Protocol):
@@ -105,20 +122,31 @@ def visible(history: History, now: float) -> list[tuple[int, Bar]]:
         elif bar.day < today:
             rows.append((_at(bar.day, history.opens, history.timezone), bar))
         elif bar.day == today and now > _at(today, history.opens, history.timezone):
-            rows.append(_so_far(bar, history, now))
+            stamp, so_far = _so_far(bar, history, now)
+            if history.live_twice:
+                volume = None if so_far.volume is None else float(int(so_far.volume * 0.98))
+                opened = _at(today, history.opens, history.timezone)
+                rows.append((opened, replace(so_far, volume=volume)))
+            rows.append((stamp, so_far))
     return rows
 
 
 def _so_far(bar: Bar, history: History, now: float) -> tuple[int, Bar]:
     """Today's bar: its stamp is the last trade's time, its range what was traded until then."""
     begin, end = _session(bar.day, history)
-    part = min((now - begin) / (end - begin), 1.0)
-    stamp = int(min(now, end + 1))
+    return int(min(now, end + 1)), _part_of(bar, (now - begin) / (end - begin))
+
+
+PartT = TypeVar("PartT", Bar, Tick)
+
+
+def _part_of(bar: PartT, part: float) -> PartT:
+    """A bar of which only this share of its time has passed."""
     if part >= 1.0 or None in (bar.open, bar.high, bar.low, bar.close):
-        return stamp, bar
+        return bar
     start, high, low, close = (float(v or 0) for v in (bar.open, bar.high, bar.low, bar.close))
     last = start + (close - start) * part
-    return stamp, replace(
+    return replace(
         bar,
         high=max(start, last, start + (high - start) * part),
         low=min(start, last, start + (low - start) * part),
@@ -333,10 +361,50 @@ def chart(
         said = f"Data doesn't exist for startDate = {span[0]}, endDate = {span[1]}"
         return ChartError(400, "Bad Request", said)
     result: dict[str, Any] = {"meta": _meta(listing, history, rows, query, now)}
-    if interval in _INTRADAY_DAYS:
-        # A source gives days only. This is what Yahoo says of a span without a trade.
+    if interval not in _INTRADAY_DAYS:
+        return result | _body(history, rows, span, query, now)
+    adjuster = _Adjuster(history, rows, local_day(now, history.timezone))
+    ticks = _ticks(history, interval, span, now)
+    if not ticks:
+        # This is what Yahoo says of a span without a trade.
         return result | {"indicators": {"quote": [{}]}}
-    return result | _body(history, rows, span, query, now)
+    days = sorted({local_day(tick.stamp, history.timezone) for tick in ticks})
+    result["meta"]["tradingPeriods"] = [[_regular(day, history)] for day in days]
+    found = [_tick_row(tick, adjuster, history.timezone) for tick in ticks]
+    return result | {
+        "timestamp": [row.stamp for row in found],
+        "indicators": {"quote": [_quote(found)]},
+    }
+
+
+def _ticks(history: History, interval: str, span: tuple[int, int], now: float) -> list[Tick]:
+    """The bars of the span so far. While the session lasts the last trade comes as a row of its
+    own behind them, wherever the span ends."""
+    name = "1h" if interval == "60m" else interval
+    length = _INTRADAY_S[interval]
+    past = [tick for tick in history.intraday.get(name, ()) if tick.stamp < now]
+    known = [_part_of(tick, (now - tick.stamp) / length) for tick in past]
+    found = [tick for tick in known if span[0] <= tick.stamp < span[1]]
+    begin, end = _session(local_day(now, history.timezone), history)
+    traded = [tick for tick in known if tick.close is not None]
+    if found and begin < now < end and traded and traded[-1].stamp >= begin:
+        last = traded[-1].close
+        found.append(Tick(int(now), last, last, last, last, 0.0))
+    return found
+
+
+def _tick_row(tick: Tick, adjuster: _Adjuster, timezone: str) -> _Row:
+    bar = Bar(
+        local_day(tick.stamp, timezone), tick.open, tick.high, tick.low, tick.close, tick.volume
+    )
+    return _adjusted(tick.stamp, bar, adjuster)
+
+
+def _quote(rows: Sequence[_Row]) -> dict[str, Any]:
+    columns = list(zip(*(row.values for row in rows), strict=True))
+    quote: dict[str, Any] = {name: _single(columns[i]) for i, name in enumerate(PRICE_FIELDS)}
+    quote["volume"] = [_whole(value) for value in columns[4]]
+    return quote
 
 
 def _body(
@@ -359,11 +427,8 @@ def _body(
     events = {name: value for name, value in events.items() if asked & kept[name]}
     if events:
         body["events"] = events
-    columns = list(zip(*(row.values for row in found), strict=True))
-    quote: dict[str, Any] = {name: _single(columns[i]) for i, name in enumerate(_FIELDS)}
-    quote["volume"] = [_whole(value) for value in columns[4]]
-    adjusted = [{"adjclose": _single(columns[5])}]
-    return body | {"indicators": {"quote": [quote], "adjclose": adjusted}}
+    adjusted = [{"adjclose": _single(row.values[5] for row in found)}]
+    return body | {"indicators": {"quote": [_quote(found)], "adjclose": adjusted}}
 
 
 def _meta(
@@ -410,6 +475,13 @@ def _sessions(moment: dt.datetime, history: History, offset: int) -> dict[str, A
     }
 
 
+def _regular(day: dt.date, history: History) -> dict[str, Any]:
+    begin, end = _session(day, history)
+    moment = dt.datetime.fromtimestamp(begin, ZoneInfo(history.timezone))
+    offset = int((moment.utcoffset() or dt.timedelta()).total_seconds())
+    return {"timezone": moment.tzname(), "start": begin, "end": end, "gmtoffset": offset}
+
+
 def phantom(yahoo_symbol: str) -> dict[str, Any]:
     """The 200 that Yahoo may give for a symbol it has never traded: no currency, no bars."""
     meta = {
@@ -444,39 +516,3 @@ _EXCHANGES = {
 def exchange_name(code: str) -> str:
     """An exchange code in Yahoo's words: NMS is NasdaqGS."""
     return _EXCHANGES.get(code, code)
-
-
-def histories_from_csv(path: Path) -> dict[str, History]:
-    """Raw histories by symbol from a CSV with a header; ValueError when a number is none.
-
-    Columns, in any case and order: ticker or symbol, date (ISO), open, high, low, close, volume;
-    optionally dividend (dollars a share) and split (new shares for one). Others are passed over.
-    """
-    found: dict[str, _Columns] = {}
-    with path.open(encoding="utf-8", newline="") as file:
-        for raw in csv.DictReader(file):
-            row = {str(name).strip().lower(): (text or "").strip() for name, text in raw.items()}
-            symbol = row.get("symbol") or row.get("ticker") or ""
-            found.setdefault(symbol, _Columns()).add(row)
-    return {symbol: columns.history() for symbol, columns in found.items()}
-
-
-@dataclass(slots=True)
-class _Columns:
-    bars: list[Bar] = field(default_factory=list)
-    dividends: dict[dt.date, float] = field(default_factory=dict)
-    splits: dict[dt.date, tuple[float, float]] = field(default_factory=dict)
-
-    def add(self, row: Mapping[str, str]) -> None:
-        day = dt.date.fromisoformat(row["date"][:10])
-        begin, high, low, close, volume = (
-            float(row[name]) if row.get(name) else None for name in _FIELDS
-        )
-        self.bars.append(Bar(day, begin, high, low, close, volume))
-        if float(row.get("dividend") or 0.0):
-            self.dividends[day] = float(row["dividend"])
-        if float(row.get("split") or 1.0) != 1.0:
-            self.splits[day] = (float(row["split"]), 1.0)
-
-    def history(self) -> History:
-        return History(sorted(self.bars, key=lambda bar: bar.day), self.dividends, self.splits)

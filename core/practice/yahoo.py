@@ -19,8 +19,9 @@ from typing import Any, Self
 from urllib.parse import parse_qsl, unquote
 
 from core.clock import Clock, SystemClock
-from core.practice import answers, charts
+from core.practice import answers, charts, contracts
 from core.practice.charts import ChartError, ChartSource, History
+from core.practice.contracts import ContractSource
 from core.practice.control import Control
 from core.practice.faults import HTML_PAGE, Fault, FaultBook
 from core.practice.journal import Journal, Record
@@ -93,6 +94,7 @@ class PracticeYahoo:
     """Yahoo Finance over `universe`. `log` tells what was asked, `faults` what is to go wrong.
 
     charts       gives raw histories by house symbol; a symbol without one has no chart (404)
+    options      gives option contracts by house symbol; without it nothing has options
     clock        the server's time: it dates answers and bars, and measures limits and blocks
     short_pages  let screens leave out rows in mid-stream, as Yahoo's do
 
@@ -107,6 +109,7 @@ class PracticeYahoo:
         clock: Clock | None = None,
         limits: Limits | None = None,
         charts: ChartSource | None = None,
+        options: ContractSource | None = None,
         port: int = 0,
         short_pages: bool = True,
     ) -> None:
@@ -116,6 +119,7 @@ class PracticeYahoo:
         self.faults = FaultBook(self.clock, universe.house)
         self._gate = BlockGate(limits or Limits(), self.clock)
         self._charts = charts
+        self._options_of = options
         self._screener = Screener(universe, short_pages=short_pages)
         self._search = SearchIndex(universe)
         self._server = LoopbackServer(self._answer, name="practice-yahoo", port=port)
@@ -363,19 +367,20 @@ class PracticeYahoo:
         return self._json(200, body, call.endpoint)
 
     def _options(self, call: _Call) -> Reply:
-        """No contracts are kept: each known symbol answers like one without options."""
+        """One expiration's contracts; a symbol without any answers with empty lists."""
         listing = self._listing(call)
         result: list[dict[str, Any]] = []
         if listing is not None:
+            known = None if self._options_of is None else self._options_of(listing.symbol)
+            date = call.query.get("date", "")
             result.append(
-                {
-                    "underlyingSymbol": listing.yahoo_symbol,
-                    "expirationDates": [],
-                    "strikes": [],
-                    "hasMiniOptions": False,
-                    "quote": answers.quote(listing, self._figures(listing)),
-                    "options": [],
-                }
+                contracts.option_chain(
+                    listing,
+                    answers.quote(listing, self._figures(listing)),
+                    known or {},
+                    self.clock.now(),
+                    int(date) if date.isdigit() else None,
+                )
             )
         body = _packed({"optionChain": {"result": result, "error": None}})
         return self._json(200, body, call.endpoint)

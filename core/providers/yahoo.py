@@ -1,70 +1,53 @@
 """Yahoo Finance through yfinance. Nothing else imports yfinance.
 
-yfinance's own `Ticker.info` answers a blocked question and an unknown symbol alike, with a
-dictionary that lacks the sector. So it is not used: the profile is asked with one request through
-yfinance's session, cookie and crumb, and judged here by what Yahoo really said.
+Here is the one client; what Yahoo is asked and how its answers are judged stands in the modules
+next to it, one for profiles, charts, options and screens each. All of them go through yfinance's
+session, cookie and crumb; where its own functions hide what Yahoo said, they are passed by, and
+each module says why.
 """
 
 from __future__ import annotations
 
-import re
-import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-import orjson
-
-from core.errors import BadReply, Blocked, NoData, NotFound, ProviderDown, ProviderError
-from core.providers import Profile
+from core.clock import SystemClock
+from core.errors import BadInput, BadReply, NoData, NotFound
+from core.providers import Fetched, OptionChain, Profile, yahoo_bars, yahoo_options, yahoo_screens
+from core.providers.yahoo_profile import PROFILE_PARAMS, PROFILE_URL, profile_in
+from core.providers.yahoo_session import YahooSession
+from core.providers.yahoo_spelling import house_spelling, yahoo_spelling
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from core.providers.yahoo_wire import Wire
+    from core.clock import Clock
+    from core.intervals import Interval
+    from core.model import AssetClass
+    from core.providers import LiveBar
+    from core.providers.screening import ScreenPage, ScreenQuery
+    from core.providers.yahoo_bars import Chart
+    from core.providers.yahoo_options import Board
     from core.ratelimit import RateLimiter
     from core.runs import RunControl
+    from core.spans import Span
 
-PROFILE_URL = "https://query2.finance.yahoo.com/v10/finance/quoteSummary/"
-PROFILE_PARAMS = {
-    "modules": "assetProfile,quoteType",
-    "formatted": "false",
-    "lang": "en-US",
-    "region": "US",
-}
+__all__ = ["Yahoo", "house_spelling", "yahoo_spelling"]
 
-SHARE_CLASS = re.compile(r"^([A-Z]+)\.([A-Z])$")
-PREFERRED = re.compile(r"^([A-Z]+)\.PR([A-Z]?)$")
-SUFFIXES = {"WS": "WT", "U": "UN", "RT": "RI"}
-
-BLOCKED_AT_THE_DOOR = (
-    "Yahoo refuses this computer's requests for now (it no longer accepts its own pass). "
-    "Nothing was marked."
-)
-
-
-def yahoo_spelling(symbol: str) -> str:
-    """Yahoo's spelling of a house symbol: BRK.B is BRK-B, ABR.PRD is ABR-PD, BTC/USD is BTC-USD.
-
-    Units and warrants with a dot get Yahoo's two-letter endings. A single letter after the dot
-    that is no share class cannot be told from one by its spelling; `U` is always a unit.
-    """
-    if "/" in symbol:
-        return symbol.replace("/", "-")
-    stem, dot, ending = symbol.partition(".")
-    suffix, _, series = ending.partition(".")
-    if dot and suffix in SUFFIXES:
-        return f"{stem}-{SUFFIXES[suffix]}{series}"
-    if preferred := PREFERRED.match(symbol):
-        return f"{preferred[1]}-P{preferred[2]}"
-    if share := SHARE_CLASS.match(symbol):
-        return f"{share[1]}-{share[2]}"
-    return symbol
+TEST_SYMBOL = "AAPL"
 
 
 class Yahoo:
-    """Yahoo's answers, within its rate. One for the whole program: yfinance keeps one session."""
+    """Yahoo's answers, within its rate. One for the whole program: yfinance keeps one session.
+
+    Implements Provider, SectorProvider, BarSource, OptionSource and SectorScreen. `clock` says
+    which day is today and how far back Yahoo's limits reach.
+    """
 
     name = "yahoo"
+    adjustment = "split"
+    """Yahoo's prices and volumes are those of today's shares; dividends are not taken out."""
 
     def __init__(
         self,
@@ -73,182 +56,150 @@ class Yahoo:
         cache_dir: Path,
         deadline_s: float,
         practice: tuple[str, int] | None = None,
+        clock: Clock | None = None,
     ) -> None:
-        self._limiter = limiter
-        self._cache_dir = cache_dir
-        self._deadline_s = deadline_s
-        self._practice = practice
-        self._lock = threading.Lock()
-        self._wire: Wire | None = None
-        self._data: Any = None
-        self._requests = 0
+        self._rate = limiter.rate
+        self._clock: Clock = clock or SystemClock()
+        self._session = YahooSession(
+            limiter, cache_dir=cache_dir, deadline_s=deadline_s, practice=practice
+        )
 
     @property
     def requests(self) -> int:
         """HTTP requests sent so far, cookie and crumb included."""
-        wire = self._wire
-        return self._requests + (wire.requests if wire is not None else 0)
+        return self._session.requests
 
     def prepare(self) -> None:
         """Load yfinance, which takes a second or two; nothing is sent."""
-        self._session()
-
-    def profile(self, symbol: str, control: RunControl) -> Profile:
-        """The symbol's sector in one request; see SectorProvider.profile."""
-        from yfinance.exceptions import YFException, YFRateLimitError
-
-        from core.providers.yahoo_wire import FinalAnswer
-
-        wire, data = self._session()
-        wanted = yahoo_spelling(symbol)
-        try:
-            with wire.used_by(control):
-                response = data.get(
-                    PROFILE_URL + quote(wanted, safe=""), PROFILE_PARAMS, self._deadline_s
-                )
-        except FinalAnswer as final:
-            response = final.response
-        except YFRateLimitError as error:
-            raise Blocked(self.name, BLOCKED_AT_THE_DOOR) from error
-        except OSError as error:
-            raise ProviderDown(self.name, _network_sentence(error)) from error
-        except (YFException, ValueError, KeyError) as error:
-            raise BadReply(self.name, "Yahoo's answer made no sense.") from error
-        return self._judge(wanted, response.status_code, response.content)
+        self._session.open()
 
     def close(self) -> None:
         """Let go of the connections."""
-        with self._lock:
-            if self._wire is not None:
-                self._requests += self._wire.requests
-                self._wire.close()
-                self._wire = None
-                self._data = None
+        self._session.close()
 
-    def _session(self) -> tuple[Wire, Any]:
-        with self._lock:
-            if self._wire is None:
-                from core.providers.yahoo_wire import Wire
-
-                self._wire = Wire(
-                    self._limiter, deadline_s=self._deadline_s, practice=self._practice
-                )
-                self._data = _fresh_yfinance(self._wire, self._cache_dir)
-            return self._wire, self._data
-
-    def _judge(self, wanted: str, status: int, content: bytes) -> Profile:
-        """The profile in Yahoo's answer, or the error that says what the answer means."""
-        if status in (401, 403):
-            # yfinance has fetched a new crumb and asked again by now, so this is no stale crumb.
-            raise Blocked(self.name, BLOCKED_AT_THE_DOOR)
-        answer = self._parse(content)
-        if status == 404:
-            raise self._unknown(wanted, answer.get("error"))
-        if status != 200 or answer.get("error"):
-            raise BadReply(self.name, "Yahoo did not understand the question.")
-        result = answer.get("result")
-        first = result[0] if isinstance(result, list) and result else None
-        if not isinstance(first, dict):
-            raise BadReply(self.name, "Yahoo's answer is empty.")
-        return self._read_profile(wanted, first)
-
-    def _parse(self, content: bytes) -> dict[str, Any]:
+    def test(self, control: RunControl) -> str:
+        """Ask about one symbol, with cookie and crumb; a sentence about what is allowed."""
         try:
-            parsed = orjson.loads(content)
-        except ValueError as error:
-            raise BadReply(self.name, "Yahoo's answer is cut or garbled.") from error
-        answer = parsed.get("quoteSummary") if isinstance(parsed, dict) else None
-        if not isinstance(answer, dict):
-            raise BadReply(self.name, "Yahoo's answer is about something else.")
-        return answer
+            self.profile(TEST_SYMBOL, control)
+        except (NotFound, NoData) as error:
+            raise BadReply(self.name, f"Yahoo answers, but not truly: {error}") from error
+        return (
+            f"Yahoo answers. It needs no key; it is asked {self._rate.per_minute:,.0f} times a "
+            "minute at most, since it blocks who asks too much."
+        )
 
-    def _unknown(self, wanted: str, error: Any) -> ProviderError:
-        description = str(error.get("description", "")) if isinstance(error, dict) else ""
-        if description.startswith("No fundamentals data found for any"):
-            return NoData(self.name, "Yahoo keeps no profile of it.")
-        if description.startswith(("Quote not found", "No fundamentals data found for symbol")):
-            return NotFound(self.name, f"Yahoo does not know {wanted}.")
-        return BadReply(self.name, "Yahoo's answer is unclear.")
+    def profile(self, symbol: str, control: RunControl) -> Profile:
+        """The symbol's sector in one request; see SectorProvider.profile."""
+        wanted = yahoo_spelling(symbol)
+        answer = self._session.get(PROFILE_URL + quote(wanted, safe=""), PROFILE_PARAMS, control)
+        return profile_in(answer, wanted)
 
-    def _read_profile(self, wanted: str, first: dict[str, Any]) -> Profile:
-        about = first.get("quoteType")
-        # Without quoteType the answer is the shape that a block leaves behind, never "no sector".
-        if not isinstance(about, dict) or not isinstance(about.get("symbol"), str):
-            raise BadReply(self.name, "Yahoo's answer does not say what it is about.")
-        if about["symbol"].upper() != wanted.upper():
-            raise BadReply(self.name, f"Yahoo answered about {about['symbol'][:20]} instead.")
-        profile = first.get("assetProfile")
-        sector = _text(profile, "sector")
-        if sector:
-            return Profile(sector, _text(profile, "industry"))
-        kind = str(about.get("quoteType") or "").upper()
-        raise NoData(self.name, _NO_SECTOR.get(kind, "Yahoo lists it without a sector."))
+    # --- bars ---
 
+    def bars(
+        self,
+        symbol: str,
+        asset_class: AssetClass,
+        interval: Interval,
+        span: Span,
+        control: RunControl,
+    ) -> Fetched:
+        """The bars in the span, today's unfinished one included; see BarSource.bars.
 
-class _CookieKeeper:
-    """Yahoo's cookie for this session, where yfinance looks for it.
+        One request, save for minutes: one per week. Minutes reach back 30 days, 5 to 30 minutes
+        60, hours 730; a span that begins earlier raises NoData before anything is asked. 30m, 2h
+        and 4h are built of shorter bars, and left out where one of those is missing; weeks and
+        months are built of days, and left out where one of those is empty. Corporate actions come
+        with daily and longer bars, all of them from the span's start until now.
+        """
+        now = self._clock.now()
+        charts = [
+            (piece, chart)
+            for piece in yahoo_bars.questions(interval, span, now)
+            if (chart := self._chart(symbol, interval, piece, control)) is not None
+        ]
+        if interval.is_intraday:
+            found = yahoo_bars.joined(charts)
+            rows = yahoo_bars.intraday_rows(found, interval, asset_class, now)
+            return Fetched(yahoo_bars.frame_of(rows, interval, span))
+        if not charts:
+            return Fetched(yahoo_bars.frame_of(yahoo_bars.joined([]), interval, span))
+        _, chart = charts[0]
+        rows = yahoo_bars.daily_rows(chart, interval, asset_class)
+        frame = yahoo_bars.frame_of(rows, interval, span)
+        return Fetched(frame, yahoo_bars.actions_of(chart))
 
-    yfinance would keep it in a pickle on the disk, opened once per process wherever the first
-    session put it. One request at each start is a fair price for neither.
-    """
+    def snapshot(self, symbol: str, asset_class: AssetClass, control: RunControl) -> LiveBar | None:
+        """Today's bar so far, in one request that needs no crumb; None when there is none."""
+        wanted = yahoo_spelling(symbol)
+        answer = self._session.get(
+            yahoo_bars.CHART_URL + quote(wanted, safe=""), yahoo_bars.LIVE_PARAMETERS, control
+        )
+        chart = yahoo_bars.chart_in(answer, wanted, "1d")
+        return None if chart is None else yahoo_bars.live_bar(chart, asset_class, self._clock.now())
 
-    def __init__(self) -> None:
-        self._kept: dict[str, Any] = {}
+    # --- options ---
 
-    def lookup(self, strategy: str) -> dict[str, Any] | None:
-        cookie = self._kept.get(strategy)
-        return {"cookie": cookie} if cookie else None
+    def chain(
+        self, symbol: str, control: RunControl, *, expirations: Sequence[int] | None = None
+    ) -> OptionChain:
+        """The chain, one request per expiration; see OptionSource.chain.
 
-    def store(self, strategy: str, cookie: Any) -> None:
-        self._kept[strategy] = cookie
+        Raises NoData also when there are options, but none for the asked expirations.
+        """
+        if expirations is not None and not expirations:
+            raise BadInput("No expiration was asked for.")
+        at = int(self._clock.now())
+        wanted = yahoo_spelling(symbol)
+        first = self._board(wanted, expirations[0] if expirations else None, control)
+        if first.shown is None:
+            raise NoData(self.name, f"Yahoo has no options on {wanted}.")
+        boards = [first]
+        days = dict.fromkeys(expirations or first.expirations)
+        boards += [self._board(wanted, day, control) for day in days if day != first.shown]
+        rows = [row for board in boards for row in board.rows]
+        if not rows:
+            raise NoData(self.name, f"Yahoo has no options on {wanted} for these expirations.")
+        return OptionChain(symbol, at, first.price, yahoo_options.frame_of(rows))
 
+    def _board(self, wanted: str, day: int | None, control: RunControl) -> Board:
+        dated = {} if day is None else {"date": str(day)}
+        answer = self._session.get(
+            yahoo_options.OPTIONS_URL + quote(wanted, safe=""),
+            yahoo_options.OPTIONS_PARAMS | dated,
+            control,
+        )
+        board = yahoo_options.board_in(answer, wanted)
+        if day is not None and board.shown not in (None, day):
+            raise BadReply(self.name, "Yahoo answered with another expiration.")
+        return board
 
-def _fresh_yfinance(wire: Wire, cache_dir: Path) -> Any:
-    """yfinance's data access on this wire, with nothing left of an earlier session.
+    # --- screens ---
 
-    It is a singleton with its caches in class attributes; a program that opens one cache after
-    another (or the demonstration) must not carry a cookie or a folder from one to the next.
-    """
-    import yfinance
-    from yfinance import cache
-    from yfinance.data import SingletonMeta, YfData
+    def taxonomy(self) -> Mapping[str, tuple[str, ...]]:
+        """Yahoo's eleven sectors with their 145 industries, as its profiles spell them."""
+        return yahoo_screens.taxonomy()
 
-    yfinance.config.debug.hide_exceptions = False
-    cache_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    yfinance.set_tz_cache_location(str(cache_dir))
-    cache._CookieCacheManager._Cookie_cache = _CookieKeeper()  # noqa: SLF001
-    SingletonMeta._instances.pop(YfData, None)  # noqa: SLF001
-    return YfData(session=wire)
+    def page(self, query: ScreenQuery, offset: int, control: RunControl) -> ScreenPage:
+        """One page of 250 rows, in one request; see SectorScreen.page."""
+        yahoo_screens.check_offset(offset)
+        said = self._session.screen(
+            yahoo_screens.yahoo_query(query),
+            offset=offset,
+            size=yahoo_screens.PAGE_SIZE,
+            control=control,
+        )
+        return yahoo_screens.page_in(said, offset)
 
+    # --- small helps ---
 
-_NO_SECTOR = {
-    "ETF": "An ETF: Yahoo gives funds no sector.",
-    "MUTUALFUND": "A fund: Yahoo gives funds no sector.",
-    "INDEX": "An index has no sector.",
-    "CRYPTOCURRENCY": "A cryptocurrency has no sector.",
-    "CURRENCY": "A currency has no sector.",
-    "FUTURE": "A future has no sector.",
-}
-
-
-def _text(mapping: Any, key: str) -> str | None:
-    """A trimmed text; Yahoo's em dash in industry names is written as its own profiles do."""
-    value = mapping.get(key) if isinstance(mapping, dict) else None
-    if not isinstance(value, str) or not value.strip():
-        return None
-    return value.strip().replace("—", " - ")[:200]
-
-
-def _network_sentence(error: OSError) -> str:
-    name = type(error).__name__
-    known = {
-        "Timeout": "Yahoo did not answer in time.",
-        "ConnectTimeout": "Yahoo did not answer in time.",
-        "ReadTimeout": "Yahoo did not answer in time.",
-        "DNSError": "Yahoo's address was not found: is this computer online?",
-        "CertificateVerifyError": "The connection to Yahoo is not safe: its certificate is not "
-        "accepted (TLS).",
-        "SSLError": "The connection to Yahoo is not safe (TLS).",
-        "ProxyError": "The proxy on the way to Yahoo refused.",
-    }
-    return known.get(name, "The connection to Yahoo broke.")
+    def _chart(
+        self, symbol: str, interval: Interval, piece: Span, control: RunControl
+    ) -> Chart | None:
+        wanted = yahoo_spelling(symbol)
+        answer = self._session.get(
+            yahoo_bars.CHART_URL + quote(wanted, safe=""),
+            yahoo_bars.parameters(interval, piece),
+            control,
+        )
+        return yahoo_bars.chart_in(answer, wanted, yahoo_bars.RECIPES[interval].asked)

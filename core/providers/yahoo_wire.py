@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 MAX_ANSWER_BYTES = 5_000_000
 """As sent, compressed. The largest honest answer, a long chart, is a tenth of it."""
 CLOSE_WAIT_S = 2.0
+FINAL_STATUSES = frozenset({400, 404, 422})
+"""Not found, and not understood: asked again with another crumb, the answer would be the same."""
+REFUSALS = frozenset({429, 999})
+"""Too many requests, today's way and the old one."""
 
 
 class FinalAnswer(Exception):
@@ -86,13 +90,19 @@ class Wire(curl.Session):  # type: ignore[misc]
         finally:
             self._caller.control = before
 
+    @property
+    def control(self) -> RunControl:
+        """What this thread's requests wait and stop with."""
+        return getattr(self._caller, "control", None) or RunControl()
+
     def request(self, method: str, url: str, **given: Any) -> Any:
         """One request in its turn.
 
-        Raises Blocked for 429, ProviderDown for 5xx, FinalAnswer for a profile's 404, Cancelled,
-        and curl_cffi's OSErrors for what goes wrong below HTTP. Every other status is returned.
+        Raises Blocked for 429, ProviderDown for 5xx, FinalAnswer for 400, 404 and 422 where data
+        was asked for, Cancelled, and curl_cffi's OSErrors for what goes wrong below HTTP. Every
+        other status is returned.
         """
-        control = getattr(self._caller, "control", None) or RunControl()
+        control = self.control
         control.sleep(self._limiter.reserve(control))
         self.requests += 1
         given["timeout"] = self._deadline_s
@@ -131,7 +141,7 @@ class Wire(curl.Session):  # type: ignore[misc]
         status = response.status_code
         parts = urlsplit(url)
         at_data_host = (parts.hostname or "").startswith("query")
-        if status == 429:
+        if status in REFUSALS:
             raise Blocked(
                 "yahoo",
                 "Yahoo refuses this computer's requests for now: it has counted too many. "
@@ -143,6 +153,6 @@ class Wire(curl.Session):  # type: ignore[misc]
             )
         if status >= 500 and at_data_host:
             raise ProviderDown("yahoo", "Yahoo's server failed to answer.")
-        if status == 404 and "/quoteSummary/" in parts.path:
+        if status in FINAL_STATUSES and at_data_host and not parts.path.endswith("/getcrumb"):
             raise FinalAnswer(response)
         return response
