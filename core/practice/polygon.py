@@ -214,7 +214,7 @@ class PracticePolygon:
         if self._is_outside(plan, first, last):
             return self._not_authorized(_TOO_OLD)
         limit = limit_of(call, 5_000, MAX_AGGREGATES)
-        flag = call.query.get("adjusted", "true") != "false"
+        flag = wanted_of(call).get("adjusted", "true") != "false"
         rows = self._rows(name, (begin, end), timespan, multiplier, adjust=flag, plan=plan)
         if timespan in ("minute", "hour"):
             # The limit counts the minutes that bars are made of.
@@ -260,7 +260,7 @@ class PracticePolygon:
         plan = self._plan(call)
         if self._is_outside(plan, day, day):
             return self._not_authorized(_TOO_OLD)
-        flag = call.query.get("adjusted", "true") != "false"
+        flag = wanted_of(call).get("adjusted", "true") != "false"
         rows = []
         for name, one in self._by_ticker.items():
             history = self._charts(one.symbol) if answers.market(one) == "stocks" else None
