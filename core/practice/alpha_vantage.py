@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Self
 from zoneinfo import ZoneInfo
 
 from core.practice.charts import Bar, ChartSource, History
-from core.practice.front import Call, Front, Mishaps, parts_of
+from core.practice.front import Call, Front, parts_of
 from core.practice.loopback import Reply, Request
+from core.practice.mishaps import Mishaps
 from core.practice.quotas import Quotas
 from core.practice.universe import Listing, Universe
 from core.practice.walks import between

@@ -5,19 +5,16 @@ A request is understood, perhaps refused, answered, perhaps spoiled, and written
 
 from __future__ import annotations
 
-import threading
-import zlib
-from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Self, get_args
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
 from urllib.parse import parse_qsl, unquote
 
 from core.clock import SystemClock
-from core.errors import BadInput
-from core.practice.faults import Fault, FaultBook, FaultKind
+from core.practice.faults import Fault, FaultBook
 from core.practice.journal import Journal, Record
 from core.practice.loopback import LoopbackServer, Reply, Request
+from core.practice.mishaps import Dice, Mishaps
 
 if TYPE_CHECKING:
     from core.clock import Clock
@@ -32,38 +29,6 @@ class Call:
     symbol: str | None
     query: Mapping[str, str]
     request: Request
-
-
-@dataclass(frozen=True)
-class Mishaps:
-    """Faults that befall a share of all answers, such as {"reset": 0.02, "status": 0.01}.
-
-    Which request meets one follows from `seed`, the request and how often it was asked before: the
-    same questions meet the same fate in every run, in whatever order threads ask them.
-    """
-
-    shares: Mapping[FaultKind, float] = field(default_factory=dict)
-    seed: int = 0
-    status: int = 500
-    seconds: float = 1.0
-
-    def __post_init__(self) -> None:
-        unknown = [kind for kind in self.shares if kind not in get_args(FaultKind)]
-        if unknown:
-            raise BadInput(f"There is no fault {unknown[0]!r}.")
-        if not 0 <= sum(self.shares.values()) <= 1 or min(self.shares.values(), default=0.0) < 0:
-            raise BadInput("The shares of all faults must add up to between 0 and 1.")
-
-    def fate(self, target: str, times: int) -> Fault | None:
-        """What befalls the request when it is asked for the `times`-th time; None for nothing."""
-        text = f"{self.seed}|{times}|{target}".encode()
-        # The check sum of similar texts differs in few bits; these multiply over all of them.
-        dice = (zlib.crc32(text) * 2_654_435_761 & 0xFFFF_FFFF) / 2**32
-        for kind, share in self.shares.items():
-            if dice < share:
-                return Fault(kind, status=self.status, seconds=self.seconds)
-            dice -= share
-        return None
 
 
 class Front:
@@ -90,13 +55,11 @@ class Front:
         self.clock = clock or SystemClock()
         self.log = Journal()
         self.faults = FaultBook(self.clock, str.upper)
-        self.mishaps = mishaps or Mishaps()
+        self._dice = Dice(mishaps or Mishaps())
         self._understand = understand
         self._refuse = refuse
         self._honest = answer
         self._failure = failure
-        self._lock = threading.Lock()
-        self._asked: Counter[str] = Counter()
         self._server = LoopbackServer(self._answer, name=name, port=port)
 
     @property
@@ -118,8 +81,6 @@ class Front:
         """Forget log and faults."""
         self.log.clear()
         self.faults.clear()
-        with self._lock:
-            self._asked.clear()
 
     def _answer(self, request: Request) -> Reply:
         call = self._understand(request)
@@ -145,12 +106,7 @@ class Front:
     def _fate(self, call: Call) -> Fault | None:
         symbol = None if call.symbol is None else call.symbol.upper()
         armed = self.faults.take(call.endpoint, symbol, data=True)
-        if armed is not None or not self.mishaps.shares:
-            return armed
-        with self._lock:
-            self._asked[call.request.target] += 1
-            times = self._asked[call.request.target]
-        return self.mishaps.fate(call.request.target, times)
+        return armed or self._dice.throw(call.request.target)
 
     def _reply(self, call: Call, fault: Fault | None) -> Reply:
         if fault is not None and fault.kind == "wrong_symbol":

@@ -18,8 +18,9 @@ from urllib.parse import quote
 
 from core.practice import polygon_answers as answers
 from core.practice.charts import Bar, ChartSource, History, local_day
-from core.practice.front import Call, Front, Mishaps, parts_of
+from core.practice.front import Call, Front, parts_of
 from core.practice.loopback import Reply, Request
+from core.practice.mishaps import Mishaps
 from core.practice.polygon_pages import limit_of, page_of, wanted_of
 from core.practice.quotas import Quotas
 from core.practice.universe import Listing, Universe

@@ -216,6 +216,7 @@ class HttpWire:
         return httpx.AsyncClient(
             headers={"user-agent": "Stockyard"} | standard | self._headers,
             timeout=None,  # noqa: S113 - the total deadline is kept in _ask
+            verify=self._practice is None,  # a practice server speaks no TLS
             trust_env=self._practice is None,
             follow_redirects=False,
         )

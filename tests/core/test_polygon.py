@@ -38,6 +38,7 @@ from core.providers import polygon_wire
 from core.providers.polygon import FREE_REACH, Polygon
 from core.providers.polygon_symbols import house_spelling, polygon_spelling
 from core.providers.reach import EVERYTHING, Reach
+from core.ratelimit import Rate, RateLimiter, claim
 from core.runs import RunControl
 from core.spans import Span
 from core.store import Store
@@ -511,6 +512,30 @@ def test_reach() -> None:
     assert Reach(2).clipped(WEEK, EVENING) is None
     late = EVENING + 5 * 3_600  # still Monday in New York, Tuesday in UTC
     assert Reach(None, today=False).clipped(everything, late).end == day("2026-03-02")
+
+
+class Book:
+    """The line of slots of one process."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self._clock = clock
+        self._next = 0.0
+
+    def claim_slots(self, provider, interval_s, count, control) -> float:
+        first, self._next = claim(self._next, self._clock.now(), interval_s, count)
+        return first
+
+
+def test_at_the_free_plans_rate_no_question_is_refused(serve, connect, clock) -> None:
+    server = serve(plan=FREE)
+    limiter = RateLimiter("polygon", Rate(5, 60), Book(clock), clock)
+    polygon = connect(server, limiter=limiter)
+    begun = clock.monotonic()
+    for symbol in ("AAPL", "BRK.B", "ABR.PRD", "NA"):
+        found = polygon.bars(symbol, STOCK, Interval.D1, WEEK, RunControl(clock))
+        assert len(found.frame) == 5
+    assert (server.log.requests, server.log.blocked) == (12, 0)
+    assert clock.monotonic() - begun >= 11 * 12
 
 
 # --- what goes wrong ---

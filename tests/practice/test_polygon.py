@@ -10,10 +10,10 @@ import urllib.parse
 import pytest
 
 from core.clock import ManualClock
-from core.errors import BadInput
 from core.practice.charts import Bar, History
 from core.practice.faults import Fault
-from core.practice.front import Mishaps
+from core.practice.keyed import COMMANDS
+from core.practice.mishaps import Mishaps
 from core.practice.polygon import FREE, PAID, PolygonPlan, PracticePolygon
 from core.practice.universe import Listing, Universe
 from core.practice.walks import Walks, adjusted, between
@@ -271,30 +271,21 @@ def test_a_fault_on_demand_and_an_unknown_page(server, client) -> None:
     assert [record.fault for record in server.log][:3] == ["status", "wrong_symbol", None]
 
 
-def test_mishaps_befall_the_same_questions_in_every_run() -> None:
-    one = Mishaps({"reset": 0.1, "status": 0.1}, seed=7)
-    other = Mishaps({"reset": 0.1, "status": 0.1}, seed=7)
-    questions = [(f"/v2/aggs/ticker/S{n}", times) for n in range(500) for times in (1, 2)]
-    fates = [one.fate(*question) for question in questions]
-    assert fates == [other.fate(*question) for question in reversed(questions)][::-1]
-    kinds = [fate.kind for fate in fates if fate is not None]
-    assert 60 < kinds.count("reset") < 140
-    assert 60 < kinds.count("status") < 140
-    assert fates != [Mishaps(one.shares, seed=8).fate(*question) for question in questions]
+def test_mishaps_befall_the_same_questions_in_every_run(walks, clock) -> None:
+    def statuses(seed: int) -> list[int]:
+        mishaps = Mishaps({"status": 0.3}, seed=seed, statuses=(503,))
+        with PracticePolygon(
+            Universe(KNOWN), walks, clock=clock, keys={"practice-paid": PAID}, mishaps=mishaps
+        ) as server:
+            client = Client(server)
+            names = [f"S{n}" for n in range(30)] * 2
+            return [client.ask(DAY.format(one, "2026-02-23", "2026-02-27"))[0] for one in names]
 
-
-def test_mishaps_are_checked() -> None:
-    with pytest.raises(BadInput, match="no fault"):
-        Mishaps({"nonsense": 0.1})  # type: ignore[dict-item]
-    with pytest.raises(BadInput, match="between 0 and 1"):
-        Mishaps({"reset": 0.8, "hang": 0.4})
-
-
-def test_mishaps_over_the_wire(walks, clock) -> None:
-    mishaps = Mishaps({"status": 1.0}, status=503)
-    keys = {"practice-paid": PAID}
-    with PracticePolygon(Universe(KNOWN), walks, clock=clock, keys=keys, mishaps=mishaps) as server:
-        assert Client(server).ask(DAY.format("AAPL", "2026-02-23", "2026-02-27"))[0] == 503
+    found = statuses(7)
+    assert found == statuses(7)
+    assert found != statuses(8)
+    assert 5 < found.count(503) < 35
+    assert found[:30] != found[30:], "what is asked again may pass"
 
 
 def test_walks_are_sound_bars(walks) -> None:
@@ -314,3 +305,19 @@ def test_prices_jump_at_a_split_and_only_raw(walks) -> None:
     assert around[1].open / around[0].close == pytest.approx(0.5, abs=0.03)
     smooth = adjusted(history, around, EVENING)
     assert smooth[1].open / smooth[0].close == pytest.approx(1.0, abs=0.06)
+
+
+@pytest.mark.parametrize("paid", [False, True])
+def test_both_are_made_from_a_command_line(paid) -> None:
+    pytest.importorskip("pytickersymbols", reason="the extra `demo` is not installed")
+    for name, path in (
+        ("polygon", "/v1/marketstatus/now"),
+        ("alpha_vantage", "/query?function=OVERVIEW&symbol=AAPL&apikey=practice-key"),
+    ):
+        parser, make = COMMANDS[name]
+        words = ["--port", "0", "--mishaps", '{"shares": {"status": 0.0}}']
+        with make(parser().parse_args(words + ["--paid"] * paid)) as server:
+            client = Client(server)
+            answers = [client.ask(path, "practice-key") for _ in range(7)]
+        refused = [body for status, body in answers if status != 200 or "Information" in body]
+        assert bool(refused) is not paid
