@@ -99,7 +99,7 @@ def open_demo() -> Demo:
             settings=Settings(
                 yahoo_per_second=REQUESTS_PER_SECOND, hold_off_minutes=HOLD_OFF_MINUTES
             ),
-            practice_yahoo=yahoo.address,
+            practice={"yahoo": yahoo.address},
         )
         _fill(services, universe, stocks)
     except BaseException:

@@ -367,6 +367,28 @@ class ProviderState:
 
 
 @dataclass(frozen=True, slots=True)
+class ProviderReport:
+    """A provider as the settings page and the status strip show it.
+
+    `key` says in words where its key is, never the key. `quota` is the requests its plan allows a
+    day, None without such a limit; `usage` the requests of earlier days, newest first.
+    """
+
+    name: str
+    title: str
+    plan: str
+    key: str
+    usable: bool
+    per_minute: float
+    requests_today: int
+    quota: int | None
+    blocked_until: int | None
+    strikes: int
+    reason: str
+    usage: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class TradeRow:
     """One round trip as stored. Money is exact; open trades have no exit."""
 

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
-from core import bars, stats, symbols, trades
+from core import bars, provider_reports, stats, symbols, trades
 from core import settings as settings_file
+from core.clients import Clients
 from core.clock import SystemClock
+from core.credentials import Credentials
+from core.fetch.engine import Fetching
 from core.providers.yahoo import Yahoo
 from core.ratelimit import Rate, RateLimiter
 from core.sectors import Sectors
@@ -20,13 +23,14 @@ from core.store import runs as stored_runs
 from core.store.provider_state import SharedSlots
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from core.clock import Clock
     from core.model import (
         Bars,
         CacheOverview,
         Outcome,
+        ProviderReport,
         RunInfo,
         SeriesInfo,
         SymbolColumns,
@@ -34,6 +38,10 @@ if TYPE_CHECKING:
         TradeRow,
         TradeSummary,
     )
+    from core.runs import RunControl
+
+
+NOBODY = ("127.0.0.1", 9)
 
 
 def default_data_dir() -> Path:
@@ -54,6 +62,9 @@ class Services:
     clock: Clock
     yahoo: Yahoo
     sectors: Sectors
+    credentials: Credentials
+    clients: Clients
+    fetching: Fetching
 
     @classmethod
     def open(
@@ -63,13 +74,13 @@ class Services:
         data_dir: Path | None = None,
         settings: Settings | None = None,
         clock: Clock | None = None,
-        practice_yahoo: tuple[str, int] | None = None,
+        practice: Mapping[str, tuple[str, int]] | None = None,
     ) -> Services:
         """The cache at `path`, or at a PostgreSQL URL, with everything around it; made when absent.
 
         `data_dir` holds the settings, the default cache and what yfinance keeps. With
-        `practice_yahoo`, an address on this machine, Yahoo is never called: every request goes to
-        the practice server there. Raises StoreError and SettingsError.
+        `practice`, addresses on this machine by provider, no real provider is ever called: every
+        request goes to a practice server. Raises StoreError and SettingsError.
         """
         data_dir = data_dir or default_data_dir()
         clock = clock or SystemClock()
@@ -82,16 +93,22 @@ class Services:
                 limiter,
                 cache_dir=data_dir / "yfinance",
                 deadline_s=settings.request_deadline_s,
-                practice=practice_yahoo,
+                # Without a practice Yahoo among the others, this port answers nobody.
+                practice=None if practice is None else practice.get("yahoo", NOBODY),
             )
             sectors = Sectors(store, yahoo, rate, settings, clock)
+            credentials = Credentials(data_dir)
+            clients = Clients(store, settings, clock, credentials, yahoo, practice=practice)
+            fetching = Fetching(store, clients, settings, clock)
         except BaseException:
             store.close()
             raise
-        return cls(store, settings, clock, yahoo, sectors)
+        return cls(store, settings, clock, yahoo, sectors, credentials, clients, fetching)
 
     def close(self) -> None:
         """Let go of the network and of the file. Cancel runs first."""
+        self.fetching.close()
+        self.clients.close()
         self.yahoo.close()
         self.store.close()
 
@@ -143,6 +160,31 @@ class Services:
         """The latest long runs, newest first."""
         with self.store.read() as connection:
             return stored_runs.recent(connection, limit)
+
+    def run(self, run_id: int) -> RunInfo | None:
+        """One long run, None when there is no such."""
+        with self.store.read() as connection:
+            return stored_runs.get(connection, run_id)
+
+    def providers(self) -> list[ProviderReport]:
+        """Every provider: how it stands with us, and what its plan allows."""
+        return provider_reports.reports(self.store, self.clients, self.credentials, self.clock)
+
+    def test_provider(self, provider: str, control: RunControl) -> str:
+        """One cheap question that needs the key; the sentence to show. Raises ProviderError."""
+        return self.clients.client(provider).test(control)
+
+    def set_key(self, provider: str, value: str, secret: str = "") -> str:
+        """Keep a provider's key; the sentence that says where. Raises BadInput, SettingsError."""
+        placed = self.credentials.set(provider, value, secret)
+        self.clients.forget(provider)
+        return placed.sentence
+
+    def forget_key(self, provider: str) -> str:
+        """Remove a provider's stored key; the sentence that says what is left."""
+        sentence = self.credentials.forget(provider)
+        self.clients.forget(provider)
+        return sentence
 
     def run_items(
         self, run_id: int, *, outcome: str | None = None, limit: int = 1_000

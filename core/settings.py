@@ -24,8 +24,17 @@ class Settings:
     request_deadline_s: float = 30.0
     sector_run_limit: int = 0
     sector_older_days: int = 365
+    alpaca_plan: str = "basic"
+    alpaca_feed: str = "iex"
+    polygon_plan: str = "free"
+    alpha_vantage_plan: str = "free"
 
     def __post_init__(self) -> None:
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise SettingsError(
+                    f"{name} is {getattr(self, name)[:40]!r}; it must be {' or '.join(choices)}."
+                )
         for name, (low, high) in LIMITS.items():
             value = getattr(self, name)
             if not low <= value <= high:
@@ -40,6 +49,14 @@ LIMITS: dict[str, tuple[float, float]] = {
     "sector_older_days": (1, 36_500),
 }
 
+CHOICES: dict[str, tuple[str, ...]] = {
+    "alpaca_plan": ("basic", "plus"),
+    "alpaca_feed": ("iex", "sip"),
+    "polygon_plan": ("free", "paid"),
+    "alpha_vantage_plan": ("free", "75", "150", "300", "600", "1200"),
+}
+"""The settings that are one of a few words; the plans are those of core.providers.plans."""
+
 HELP: dict[str, str] = {
     "yahoo_per_second": "Requests to Yahoo per second, over all programs on this cache. "
     "Yahoo publishes no limit; at more than one a second it begins to block.",
@@ -48,6 +65,11 @@ HELP: dict[str, str] = {
     "request_deadline_s": "A request that has not been answered whole after so many seconds fails.",
     "sector_run_limit": "Symbols asked for in one sector refresh at most; 0 for no cap.",
     "sector_older_days": "Age in days from which a sector counts as old.",
+    "alpaca_plan": "basic: 200 requests a minute; plus: 10,000.",
+    "alpaca_feed": "iex: one exchange, free; sip: all exchanges, the last 16 minutes only with "
+    "the plan plus. The two are never mixed in a series.",
+    "polygon_plan": "free: 5 requests a minute and two years of bars; paid: up to 100 a second.",
+    "alpha_vantage_plan": "free: 25 requests a day; else the requests a minute of a premium plan.",
 }
 
 
@@ -60,7 +82,7 @@ def load(path: Path) -> Settings:
     values: dict[str, Any] = {}
     for field in fields(Settings):
         if field.name in given:
-            values[field.name] = _number(field.name, given[field.name], whole=field.type == "int")
+            values[field.name] = _value(field.name, given[field.name], field.type)
     return replace(Settings(), **values)
 
 
@@ -93,7 +115,11 @@ def _read(path: Path) -> dict[str, Any]:
     return given
 
 
-def _number(name: str, value: Any, *, whole: bool) -> float:
+def _value(name: str, value: Any, kind: Any) -> float | str:
+    if kind == "str":
+        if not isinstance(value, str):
+            raise SettingsError(f"{name} in the settings file is {value!r}; it must be a text.")
+        return value
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise SettingsError(f"{name} in the settings file is {value!r}; it must be a number.")
-    return int(value) if whole else float(value)
+    return int(value) if kind == "int" else float(value)

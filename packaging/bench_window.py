@@ -159,7 +159,7 @@ def cache_with(symbols: int, folder: Path, address: tuple[str, int], rate: float
         folder / f"cache-{rate:g}.db",
         data_dir=folder,
         settings=Settings(yahoo_per_second=rate),
-        practice_yahoo=address,
+        practice={"yahoo": address},
     )
     services.add_symbols(listing(f"S{number:05d}") for number in range(symbols))
     return OpenCache(services, services.close)

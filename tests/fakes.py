@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from core.clients import Clients
 from core.clock import SystemClock
+from core.credentials import Credentials
+from core.fetch.engine import Fetching
 from core.providers import Profile
 from core.providers.yahoo import Yahoo
 from core.ratelimit import Rate, RateLimiter
 from core.sectors import Sectors
-from core.services import Services
+from core.services import NOBODY, Services
 from core.settings import Settings
 from core.store import Store
 from core.store.provider_state import SharedSlots
@@ -83,7 +86,10 @@ def make_services(
     limiter = RateLimiter("yahoo", rate, SharedSlots(store, clock), clock)
     yahoo = Yahoo(limiter, cache_dir=path.parent / "yfinance", deadline_s=1.0)
     sectors = Sectors(store, provider or ScriptedProvider(), rate, settings, clock)
-    return Services(store, settings, clock, yahoo, sectors)
+    credentials = Credentials(path.parent, environ={}, use_keyring=False)
+    clients = Clients(store, settings, clock, credentials, yahoo, practice={"yahoo": NOBODY})
+    fetching = Fetching(store, clients, settings, clock)
+    return Services(store, settings, clock, yahoo, sectors, credentials, clients, fetching)
 
 
 def add_stocks(services: Services, count: int, *, prefix: str = "S") -> list[str]:

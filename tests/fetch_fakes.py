@@ -11,6 +11,7 @@ import pandas as pd
 
 from core import sessions as calendar
 from core.errors import ProviderError
+from core.fetch.orders import JobKind
 from core.intervals import Interval
 from core.model import AssetClass
 from core.providers import Fetched, LiveBar, OptionChain
@@ -132,7 +133,7 @@ class ScriptedSources:
     classes: tuple[AssetClass, ...] = (AssetClass.STOCK, AssetClass.FUND, AssetClass.CRYPTO)
     lacks: dict[str, tuple[AssetClass, ...]] = field(default_factory=dict)
 
-    def names(self) -> list[str]:
+    def names(self, kind: JobKind = JobKind.BACKFILL) -> list[str]:
         return list(self.clients)
 
     def supports(self, source: str, asset_class: AssetClass, interval: Interval) -> bool:

@@ -25,8 +25,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core import __version__
-from core.cli import copies, imports, output, ranges, reports, sectors, upkeep
-from core.cli.arguments import Misused, address
+from core.cli import (
+    copies,
+    fetching,
+    imports,
+    jobs,
+    output,
+    providers,
+    ranges,
+    reports,
+    sectors,
+    upkeep,
+)
+from core.cli.arguments import Misused, practice_address
 from core.cli.output import BLOCKED, BUSY, DONE, FAILED, STOPPED, USAGE
 from core.errors import AlreadyRunning, BadInput, Blocked, CacheError, Cancelled
 from core.store.address import is_url
@@ -112,7 +123,7 @@ def _open(options: argparse.Namespace) -> Services:
         options.db,
         data_dir=data_dir,
         settings=replace(settings, **given),
-        practice_yahoo=options.practice,
+        practice=dict(options.practice) if options.practice else None,
     )
 
 
@@ -157,9 +168,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--practice",
-        type=address,
-        metavar="HOST:PORT",
-        help="ask a practice Yahoo on this computer instead of the real one",
+        type=practice_address,
+        action="append",
+        metavar="[NAME=]HOST:PORT",
+        help="ask practice providers on this computer instead of the real ones; without a name it "
+        "is Yahoo",
     )
     parser.add_argument(
         "--rate", type=float, metavar="N", help="requests to Yahoo per second, for this command"
@@ -169,6 +182,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.set_defaults(needs_open=True, may_make=False)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for group in (reports, ranges, upkeep, copies, imports, sectors):
+    for group in (reports, ranges, upkeep, copies, imports, sectors, fetching, jobs, providers):
         group.add(commands)
     return parser

@@ -10,6 +10,7 @@ from core.errors import BadInput, CacheError
 from core.export import find_series
 from core.intervals import Interval, interval
 from core.model import AssetClass, SeriesInfo, canonical_symbol
+from core.providers.plans import PROVIDERS
 from core.ranges import asset_class_of, span_of, ts_of
 
 if TYPE_CHECKING:
@@ -29,6 +30,15 @@ def address(text: str) -> tuple[str, int]:
     if host not in ("127.0.0.1", "localhost") or not port.isdigit():
         raise argparse.ArgumentTypeError("must be 127.0.0.1:PORT")
     return "127.0.0.1", int(port)
+
+
+def practice_address(text: str) -> tuple[str, tuple[str, int]]:
+    """A practice provider and its port: `alpaca=127.0.0.1:PORT`, or for Yahoo without the name."""
+    name, _, where = text.rpartition("=")
+    name = name or "yahoo"
+    if name not in PROVIDERS:
+        raise argparse.ArgumentTypeError(f"{name[:40]!r} is none of {', '.join(PROVIDERS)}")
+    return name, address(where)
 
 
 def date(text: str) -> str:

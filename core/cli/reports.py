@@ -1,4 +1,4 @@
-"""What the cache holds: stats, symbols, findings, jobs."""
+"""What the cache holds: stats, symbols, findings."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.cli import arguments
-from core.cli.output import DONE, as_json, counted, day, say, size, when
-from core.model import RunInfo, SectorStatus
+from core.cli.output import DONE, as_json, counted, day, say, size
+from core.model import SectorStatus
 
 if TYPE_CHECKING:
     from core.services import Services
@@ -20,7 +20,6 @@ def add(commands: Any) -> None:
     _add_stats(commands)
     _add_symbols(commands)
     _add_findings(commands)
-    _add_jobs(commands)
 
 
 def _add_stats(commands: Any) -> None:
@@ -57,13 +56,6 @@ def _add_findings(commands: Any) -> None:
     findings.add_argument("symbol", metavar="SYM")
     arguments.add_json(findings)
     findings.set_defaults(command=_findings)
-
-
-def _add_jobs(commands: Any) -> None:
-    jobs = commands.add_parser("jobs", help="the latest long runs and how they ended")
-    jobs.add_argument("--limit", type=arguments.count, default=20, metavar="N", help="default 20")
-    arguments.add_json(jobs)
-    jobs.set_defaults(command=_jobs)
 
 
 def _stats(services: Services, options: argparse.Namespace) -> int:
@@ -147,24 +139,3 @@ def _findings(services: Services, options: argparse.Namespace) -> int:
     if not found and not refused:
         say(f"Nothing in the bars of {symbol} deserves a look.")
     return DONE
-
-
-def _jobs(services: Services, options: argparse.Namespace) -> int:
-    found = services.recent_runs(options.limit)
-    if options.json:
-        return as_json(found)
-    for one in found:
-        say(_job(one))
-    if not found:
-        say("No long run has been started on this cache yet.")
-    return DONE
-
-
-def _job(run: RunInfo) -> str:
-    counts = ", ".join(
-        f"{name.replace('_', ' ')} {number:,}" for name, number in sorted(run.counts.items())
-    )
-    text = f"{run.id:>5}  {when(run.started_at)}  {run.kind:<10} {run.state:<11} "
-    text += f"{run.done:,} of {run.total:,}"
-    text += f" ({counts})" if counts else ""
-    return text + (f"  {run.message}" if run.message else "")

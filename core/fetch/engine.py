@@ -162,7 +162,7 @@ class Fetching:
             run_id,
             owner,
             order,
-            order.sources or tuple(self._sources.names()),
+            order.sources or tuple(self._sources.names(order.kind)),
             self._store,
             self._sources,
             self._clock,

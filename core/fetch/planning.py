@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from core.fetch.questions import Question
     from core.fetch.sources import Sources
     from core.providers import BarSource, BatchBarSource
+    from core.providers.reach import Reach
 
 MOST_BARS_A_QUESTION = 100_000
 """One answer is stored in one transaction; larger ones would make everybody else wait."""
@@ -107,7 +108,7 @@ def per_question(question: Question, batch: int) -> int:
 
 
 def _chain(order: Order, sources: Sources) -> tuple[str, ...]:
-    known = sources.names()
+    known = sources.names(order.kind)
     chain = order.sources or tuple(known)
     unknown = [source for source in chain if source not in known]
     if unknown:
@@ -181,12 +182,20 @@ class _GapFinder:
         """The first source that may have the bars, with the gaps of its series. One that said it
         has nothing at all is passed by."""
         for source in able:
-            adjustment = self._sources.bars(source).adjustment
-            key = SeriesKey(symbol, asset_class, step, source, adjustment)
+            client = self._sources.bars(source)
+            key = SeriesKey(symbol, asset_class, step, source, client.adjustment)
             gaps = self._gaps(key)
-            if gaps or self._bars.get(key):
-                return source, gaps
+            within = [part for gap in gaps if (part := self._reached(client, gap)) is not None]
+            if within != gaps and source != able[-1]:
+                continue
+            if within or self._bars.get(key):
+                return source, within
         return able[-1], []
+
+    def _reached(self, client: BarSource, gap: Span) -> Span | None:
+        """The part of a gap that the source's plan reaches."""
+        reach: Reach | None = getattr(client, "reach", None)
+        return gap if reach is None else reach.clipped(gap, self._now)
 
     def _gaps(self, key: SeriesKey) -> list[Span]:
         if key in self._bars:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from core.model import AssetClass
 
 if TYPE_CHECKING:
+    from core.fetch.orders import JobKind
     from core.intervals import Interval
     from core.providers import BarSource, DirectorySource, OptionSource, SessionSource
     from core.providers.plans import PlanLimits
@@ -22,8 +23,8 @@ class Sources(Protocol):
     """The clients of one cache. Each is made when it is first asked for; see core.errors for what
     a name without a client (BadInput) or without a key (BadCredentials) raises."""
 
-    def names(self) -> list[str]:
-        """The sources that can be asked now, the preferred ones first."""
+    def names(self, kind: JobKind = ...) -> list[str]:
+        """The sources that can be asked now for the kind of work, the preferred ones first."""
         ...
 
     def supports(self, source: str, asset_class: AssetClass, interval: Interval) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from core.breaker import MAX_HOLD_OFF_S
 from core.clock import ManualClock
 from core.errors import (
     AlreadyRunning,
@@ -21,7 +22,7 @@ from core.errors import (
 )
 from core.model import Kind, RunState, Scope, ScopeKind, SectorStatus
 from core.providers import Profile
-from core.sectors import CANARY, FAILURES_IN_A_ROW, GIVE_UP_AFTER, MAX_HOLD_OFF_S, TRIES
+from core.sectors import CANARY, FAILURES_IN_A_ROW, GIVE_UP_AFTER, TRIES
 from core.settings import Settings
 from core.symbols import listing
 from tests.fakes import ANSWER, ScriptedProvider, add_stocks, make_services

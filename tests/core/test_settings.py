@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import SettingsError
-from core.settings import HELP, LIMITS, Settings, load, save
+from core.providers.plans import PROVIDERS
+from core.settings import CHOICES, HELP, LIMITS, Settings, load, save
 
 
 def test_defaults_when_there_is_no_file(tmp_path: Path) -> None:
@@ -53,6 +54,8 @@ def test_keys_of_others_are_kept_and_the_file_is_private(tmp_path: Path) -> None
         '{"yahoo_per_second": 0}',
         '{"yahoo_per_second": -1}',
         '{"yahoo_per_second": NaN}',
+        '{"alpaca_plan": "gold"}',
+        '{"alpaca_plan": 3}',
         '{"format": 99}',
         "[" * 100_000,
     ],
@@ -69,4 +72,12 @@ def test_a_bad_file_gets_a_sentence_and_is_left_alone(tmp_path: Path, text: str)
 def test_every_setting_is_explained_and_bounded() -> None:
     names = {field.name for field in fields(Settings)}
     assert set(HELP) == names
-    assert set(LIMITS) == names
+    assert set(LIMITS) | set(CHOICES) == names
+    assert not set(LIMITS) & set(CHOICES)
+
+
+def test_the_plans_are_those_of_the_providers() -> None:
+    for name, choices in CHOICES.items():
+        provider, _, what = name.rpartition("_")
+        if what == "plan":
+            assert tuple(plan.name for plan in PROVIDERS[provider].plans) == choices

@@ -42,11 +42,13 @@ from core.store import (
     migrations,
     options,
     provider_state,
+    run_queue,
     runs,
     symbols,
     trade_log,
     trades,
     undo,
+    worklists,
 )
 from core.store.provider_state import SharedSlots
 from core.store.schema import FLAG_PROVISIONAL, SCHEMA_VERSION, metadata
@@ -677,7 +679,62 @@ def test_runs_agree(both: Both) -> None:
     both.read(runs.recent, 10)
     assert both.read(runs.latest, "sectors").id == second
     assert both.read(runs.latest, "other") is None
+    ordered = both.write(
+        runs.create, **{**NEW_RUN, "kind": "backfill", "scope": "{}", "priority": 2}
+    )
+    both.write(runs.set_priority, ordered, 5)
+    both.write(runs.set_total, ordered, 7)
+    both.write(runs.summarise, ordered, '{"records": 1}')
+    found = both.read(runs.get, ordered)
+    assert (found.priority, found.total, found.order) == (5, 7, "{}")
+    both.write(runs.forget_items, first, ["B", "absent"])
+    assert both.read(runs.counts, first) == {"found": 1}
     assert both.missed(runs) == []
+
+
+def test_queues_agree(both: Both) -> None:
+    run = both.write(runs.create, **NEW_RUN)
+    lines = [(f"S{n} bars", "alpaca", "bars") for n in range(1_200)]
+    assert both.write(run_queue.put, run, lines) == 1_200
+    assert both.write(run_queue.put, run, [("X options", "yahoo", "options")]) == 1
+    claim = {"most": lambda _question, _attempts: 700, "now": 10, "lease_until": 60}
+    first = both.write(run_queue.claim, run, "alpaca", owner="host:1:a", **claim)
+    assert (len(first), first[0].item) == (700, "S0 bars")
+    second = both.write(run_queue.claim, run, "alpaca", owner="host:2:b", **claim)
+    assert second[0].item == "S700 bars"
+    assert both.write(run_queue.claim, run, "alpaca", owner="host:3:c", **claim) == []
+    assert both.read(run_queue.owners, run) == ["host:1:a", "host:2:b"]
+    assert both.read(run_queue.next_moment, run, "alpaca", 20) == 60
+    both.write(run_queue.extend, run, "host:1:a", lease_until=200)
+    # The second owner is silent for longer than its lease.
+    later = {**claim, "now": 100, "lease_until": 150}
+    taken = both.write(run_queue.claim, run, "alpaca", owner="host:3:c", **later)
+    assert taken == second
+    both.write(run_queue.put_back, run, taken[:1], error="time-out", not_before=500)
+    both.write(run_queue.give_back, run, taken[1:2])
+    both.write(run_queue.move, run, taken[2:3], "yahoo", error="unknown")
+    both.write(run_queue.finish, run, [(line, "stored", "1 bar", 1) for line in taken[3:]], now=100)
+    both.write(run_queue.release, run, "host:1:a")
+    assert both.read(run_queue.left, run) == {"alpaca": 702, "yahoo": 2}
+    assert both.write(run_queue.move_lane, run, "yahoo", "polygon", error="blocked") == 2
+    assert both.read(run_queue.known, run, ["S0 bars", "S705 bars", "Y bars"]) == {
+        "S0 bars",
+        "S705 bars",
+    }
+    assert both.read(runs.counts, run) == {"stored": 497}
+    both.write(run_queue.clear, run)
+    assert both.read(run_queue.left, run) == {}
+    assert both.read(run_queue.next_moment, run, "alpaca", 20) is None
+    assert both.missed(run_queue) == []
+
+
+def test_what_runs_may_be_about_agrees(both: Both) -> None:
+    fill_directory(both)
+    assert both.read(worklists.active_of, [AssetClass.STOCK])
+    assert both.read(worklists.classes_of, ["SPY", "NOPE"]) == {"SPY": AssetClass.FUND}
+    both.write(bars.ensure_series, **SERIES)
+    assert [one.symbol for one in both.read(worklists.all_series)] == ["A"]
+    assert both.missed(worklists) == []
 
 
 def test_provider_states_agree(both: Both) -> None:
@@ -687,6 +744,7 @@ def test_provider_states_agree(both: Both) -> None:
     both.write(provider_state.unblock, "p")
     both.read(provider_state.get, "p", now=1.0)
     both.write(provider_state.unblock, "never asked")
+    assert both.read(provider_state.usage, "p") == []
     assert both.missed(provider_state) == []
 
 

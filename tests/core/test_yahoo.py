@@ -57,7 +57,7 @@ def cache_on(practice: PracticeYahoo, folder: Path, *, clock=None, settings: Set
         data_dir=folder,
         clock=clock,
         settings=settings,
-        practice_yahoo=practice.address,
+        practice={"yahoo": practice.address},
     )
     try:
         services.add_symbols(
@@ -319,7 +319,7 @@ def test_an_unreachable_server_is_down_not_blocked(tmp_path) -> None:
     with PracticeYahoo(Universe(PLAIN)) as practice:
         address = practice.address
     services = Services.open(
-        tmp_path / "cache.db", data_dir=tmp_path, settings=FAST, practice_yahoo=address
+        tmp_path / "cache.db", data_dir=tmp_path, settings=FAST, practice={"yahoo": address}
     )
     try:
         with pytest.raises(ProviderDown, match="connection"):
