@@ -107,3 +107,12 @@ def ts_of(when: When) -> int:
 
 def date_text(ts: int | None) -> str | None:
     return None if ts is None else datetime.fromtimestamp(ts, tz=UTC).strftime("%Y-%m-%d")
+
+
+def moment_text(ts: int, interval: Interval) -> str:
+    """The time of a bar as a reader names it: its date, and within a day its time in UTC."""
+    try:
+        moment = datetime.fromtimestamp(ts, tz=UTC)
+    except (ValueError, OverflowError):
+        return f"{ts} seconds"
+    return moment.strftime("%Y-%m-%d %H:%M UTC" if interval.is_intraday else "%Y-%m-%d")

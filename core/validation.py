@@ -82,51 +82,48 @@ def faults(bars: BarColumns, *, now: float, may_be_negative: bool) -> list[Fault
 
 
 def suspicions(
-    bars: BarColumns, asset_class: AssetClass, previous_close: float | None
-) -> list[Suspicion]:
-    """The bars worth a look, in time order. `previous_close` is that of the bar before the first.
+    bars: BarColumns,
+    asset_class: AssetClass,
+    before: NDArray[np.float64],
+    begins: NDArray[np.bool_],
+) -> list[tuple[int, Suspicion]]:
+    """The bars worth a look, each with its row, in the order of the rows.
 
-    A jump is measured from the close of the previous session, whatever weekday that was.
+    `before` is the close of the session before each bar, whatever weekday that was; NaN or zero
+    where there is none. `begins` marks the bars that do not follow the bar in the row above.
     """
     import numpy as np
 
-    before = np.empty(len(bars.close))
-    before[0] = previous_close if previous_close else bars.open[0]
-    before[1:] = bars.close[:-1]
-    found: list[Suspicion] = []
-    with np.errstate(divide="ignore", invalid="ignore"):
-        jump = bars.open / before - 1
+    # A source may give prices of any size, and futures have closed at zero.
+    with np.errstate(all="ignore"):
+        jump = bars.open / np.where((before == 0) | np.isnan(before), bars.open, before) - 1
         width = bars.high / bars.low - 1
-    limit = JUMP.get(asset_class, JUMP[AssetClass.STOCK])
-    for row in np.flatnonzero(np.abs(jump) > limit):
+        jumps = np.abs(jump) > JUMP.get(asset_class, JUMP[AssetClass.STOCK])
+        wide = width > RANGE
+    found: list[tuple[int, Suspicion]] = []
+    for row in jumps.nonzero()[0].tolist():
         text = f"opened {jump[row]:+.1%} from the previous close"
-        found.append(Suspicion(int(bars.ts[row]), "jump", float(jump[row]), text))
-    for row in np.flatnonzero(width > RANGE):
+        found.append((row, Suspicion(int(bars.ts[row]), "jump", float(jump[row]), text)))
+    for row in wide.nonzero()[0].tolist():
         text = f"the high is {width[row] + 1:.1f} times the low"
-        found.append(Suspicion(int(bars.ts[row]), "range", float(width[row]), text))
-    found.extend(_repeats(bars))
-    return sorted(found, key=lambda one: (one.ts, one.kind))
+        found.append((row, Suspicion(int(bars.ts[row]), "range", float(width[row]), text)))
+    for row, length in _repeats(bars, begins):
+        text = f"the {length}th bar in a row with the same prices and volume"
+        found.append((row, Suspicion(int(bars.ts[row]), "repeat", float(length), text)))
+    return sorted(found, key=lambda one: (one[0], one[1].kind))
 
 
-def _repeats(bars: BarColumns) -> list[Suspicion]:
-    """Runs of equal bars, each reported at its last bar."""
+def _repeats(bars: BarColumns, begins: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """The last row and the length of each run of equal bars."""
     import numpy as np
 
-    if len(bars.close) < REPEATS:
-        return []
-    same = np.ones(len(bars.close) - 1, dtype=bool)
+    same = ~begins
     for column in (bars.open, bars.high, bars.low, bars.close, bars.volume):
-        same &= column[1:] == column[:-1]
+        same[1:] &= column[1:] == column[:-1]
     if not same.any():
         return []
-    found: list[Suspicion] = []
-    run = 1
-    for row, equal in enumerate([*same.tolist(), False], start=1):
-        if equal:
-            run += 1
-            continue
-        if run >= REPEATS:
-            text = f"the {run}th bar in a row with the same prices and volume"
-            found.append(Suspicion(int(bars.ts[row - 1]), "repeat", float(run), text))
-        run = 1
-    return found
+    steps = np.diff(np.concatenate(([False], same, [False])).astype(np.int8))
+    starts, ends = (steps == 1).nonzero()[0], (steps == -1).nonzero()[0]
+    lengths = ends - starts + 1
+    long = lengths >= REPEATS
+    return list(zip((ends[long] - 1).tolist(), lengths[long].tolist(), strict=True))

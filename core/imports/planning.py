@@ -100,8 +100,7 @@ def run_import(
     """
     control = control or RunControl()
     progress = progress or ImportProgress()
-    # MarketCache has no public door to its store yet.
-    store, clock = cache._store, cache._clock  # noqa: SLF001
+    store, clock = cache.store, cache.clock
     wanted = sorted(plan.having(Verdict.IMPORT), key=lambda one: (-one.file.modified_at, one.name))
     progress.files, progress.bars = len(wanted), plan.counts.bars
     reports = [
@@ -118,7 +117,7 @@ def run_import(
             progress.files_done += 1
     finally:
         # What was looked up before may now be answered by an imported series.
-        cache._keys.clear()  # noqa: SLF001
+        cache.forget_series()
         directory.adopt(store, clock)
     return ImportReport(tuple(reports))
 

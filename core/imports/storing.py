@@ -17,15 +17,18 @@ from typing import TYPE_CHECKING, Any
 
 from core import sessions as calendar
 from core.adjust import Basis
-from core.bar_writer import DRIFT, Write, WriteResult, columns_from, rejected_rows
+from core.bar_changes import DRIFT
+from core.bar_writer import Write, WriteResult
 from core.bar_writer import store as write_bars
 from core.clock import ManualClock, SystemClock
 from core.errors import BadInput
+from core.frames import columns_from
 from core.imports.contents import Chain, Counts, OldSymbol, OldTrade, SeriesData
 from core.imports.symbol_database import SOURCE as SYMBOL_SOURCE
 from core.model import AssetClass, SectorStatus
 from core.options import OptionStore
 from core.ranges import fields_of
+from core.sifting import rejected_rows
 from core.store import bars as stored
 from core.store import findings as stored_findings
 from core.store import symbols as stored_symbols
@@ -80,7 +83,7 @@ def store_series(store: Store, data: SeriesData, reading: Reading) -> Outcome:
 
     may_be_negative = data.key.asset_class is AssetClass.FUTURE
     bad = faults(data.bars, now=reading.now, may_be_negative=may_be_negative)
-    refused = rejected_rows(data.bars, bad, [])
+    refused = rejected_rows(data.bars, bad, [], data.key.interval)
     for stamp, reason, _ in refused:
         reading.tally.add(reason, f"{data.key.symbol} {data.key.interval} {stamp}")
     if bad:

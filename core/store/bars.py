@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, insert, select, update
 
 from core.model import AssetClass, SeriesInfo, SourceTotals
-from core.store import direct
+from core.store import bulk, direct
 from core.store.schema import FLAG_PROVISIONAL, Whole, bars, coverage, series
 
 if TYPE_CHECKING:
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
 
 BarRow = tuple[int, float, float, float, float, float, float | None, int | None, int]
 """ts, open, high, low, close, volume, vwap, transactions, flags."""
-
-ROWS_A_STATEMENT = 128
-"""Multi-row VALUES of 64 to 256 rows are the fastest way into SQLite from Python."""
 
 BYTES_A_BAR = 73
 """Measured on full files of daily bars; only used to split the file size between sources."""
@@ -72,24 +68,14 @@ def upsert(connection: Connection, series_id: int, rows: Sequence[BarRow]) -> No
 
         postgres.upsert_bars(connection, [(series_id, *row) for row in rows])
         return
-    for start in range(0, len(rows), ROWS_A_STATEMENT):
-        part = rows[start : start + ROWS_A_STATEMENT]
-        parameters: list[Any] = []
-        for row in part:
-            parameters.append(series_id)
-            parameters.extend(row)
-        direct.run(connection, _upsert(len(part)), parameters)
+    bulk.run_values(connection, _INSERT, [(series_id, *row) for row in rows], _CORRECT)
 
 
-@lru_cache(maxsize=ROWS_A_STATEMENT + 1)
-def _upsert(rows: int) -> str:
-    values = ",".join(["(?,?,?,?,?,?,?,?,?,?)"] * rows)
-    names = "open,high,low,close,volume,vwap,transactions,flags"
-    changes = ",".join(f"{name}=excluded.{name}" for name in names.split(","))
-    return (
-        f"INSERT INTO bars(series_id,ts,{names}) VALUES {values} "  # noqa: S608
-        f"ON CONFLICT(series_id,ts) DO UPDATE SET {changes}"
-    )
+_VALUES = ("open", "high", "low", "close", "volume", "vwap", "transactions", "flags")
+_INSERT = f"INSERT INTO bars(series_id,ts,{','.join(_VALUES)})"
+_CORRECT = "ON CONFLICT(series_id,ts) DO UPDATE SET " + ",".join(
+    f"{name}=excluded.{name}" for name in _VALUES
+)
 
 
 def summarise(connection: Connection, series_id: int, *, fetched_at: int | None) -> None:
@@ -133,6 +119,17 @@ _READ = (
 )
 _READ_WINDOW = (
     "SELECT ts,open,high,low,close,volume,vwap,transactions,flags "
+    "FROM bars WHERE series_id=? AND ts>=? AND ts<? ORDER BY ts"
+)
+
+
+def read_prices(connection: Connection, series_id: int, start_ts: int, end_ts: int) -> list[Any]:
+    """The rows in `[start_ts, end_ts)` in time order, without their flags."""
+    return direct.rows(connection, _READ_PRICES, (series_id, start_ts, end_ts))
+
+
+_READ_PRICES = (
+    "SELECT ts,open,high,low,close,volume,vwap,transactions "
     "FROM bars WHERE series_id=? AND ts>=? AND ts<? ORDER BY ts"
 )
 
@@ -257,26 +254,6 @@ def all_series_of(connection: Connection, symbol: str) -> list[SeriesInfo]:
     return sorted((_info(row) for row in rows), key=lambda one: one.label)
 
 
-def extend(
-    connection: Connection,
-    info: SeriesInfo,
-    number: int,
-    provisional: int,
-    ends: tuple[int, int],
-    *,
-    fetched_at: int,
-) -> None:
-    """Bring the totals up to date after bars were added where there were none."""
-    first = min(ends[0], info.first_ts) if info.bars else ends[0]
-    last = max(ends[1], info.last_ts) if info.bars else ends[1]
-    direct.run(
-        connection,
-        "UPDATE series SET bars=bars+?,provisional=provisional+?,first_ts=?,last_ts=?,fetched_at=? "
-        "WHERE id=?",
-        (number, provisional, first, last, fetched_at, info.id),
-    )
-
-
 def touch(connection: Connection, series_id: int, *, fetched_at: int) -> None:
     """Note that the series was fetched, though nothing in it changed."""
     connection.execute(update(series).where(series.c.id == series_id).values(fetched_at=fetched_at))
@@ -326,16 +303,6 @@ def provisional_stamps(
         .order_by(bars.c.ts)
     )
     return list(found.scalars())
-
-
-def close_before(connection: Connection, series_id: int, ts: int) -> float | None:
-    """The close of the last bar before `ts`."""
-    return connection.execute(
-        select(bars.c.close)
-        .where(bars.c.series_id == series_id, bars.c.ts < ts)
-        .order_by(bars.c.ts.desc())
-        .limit(1)
-    ).scalar()
 
 
 def last_final_before(connection: Connection, series_id: int, ts: int) -> int | None:

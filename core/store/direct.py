@@ -18,27 +18,36 @@ if TYPE_CHECKING:
 def rows(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
     """Every row of the answer, as tuples."""
     if connection.dialect.name == "sqlite":
-        cursor = connection.connection.cursor()
-    else:
-        # Numbers come as bytes and not as text, which is quicker to read.
-        cursor = connection.connection.cursor(binary=True)
-    try:
-        cursor.execute(_placed(sql, connection.dialect.name), parameters)
+        found: list[Any] = _driver(connection).execute(sql, parameters).fetchall()
+        return found
+    # Numbers come as bytes and not as text, which is quicker to read.
+    with _driver(connection).cursor(binary=True) as cursor:
+        cursor.execute(_placed(sql), parameters)
         return list(cursor.fetchall())
-    finally:
-        cursor.close()
 
 
 def run(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> int:
     """Run a statement without an answer; how many rows it changed."""
-    cursor = connection.connection.cursor()
-    try:
-        cursor.execute(_placed(sql, connection.dialect.name), parameters)
-        return int(getattr(cursor, "rowcount", -1))
-    finally:
-        cursor.close()
+    if connection.dialect.name != "sqlite":
+        sql = _placed(sql)
+    return int(_driver(connection).execute(sql, parameters).rowcount)
+
+
+def run_each(connection: Connection, sql: str, parameters: Sequence[Sequence[Any]]) -> None:
+    """Run a statement without an answer once for each set of values."""
+    if not parameters:
+        return
+    if connection.dialect.name == "sqlite":
+        _driver(connection).executemany(sql, parameters)
+        return
+    with _driver(connection).cursor() as cursor:
+        cursor.executemany(_placed(sql), parameters)
+
+
+def _driver(connection: Connection) -> Any:
+    return connection.connection.driver_connection
 
 
 @lru_cache(maxsize=512)
-def _placed(sql: str, dialect: str) -> str:
-    return sql if dialect == "sqlite" else sql.replace("?", "%s")
+def _placed(sql: str) -> str:
+    return sql.replace("?", "%s")

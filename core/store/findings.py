@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from core.adjust import Action, ActionKind
+from core.store import bulk
 from core.store.schema import cache_metrics, corporate_actions, findings, quarantine
 
 if TYPE_CHECKING:
@@ -31,29 +32,14 @@ def put_actions(
     now: int,
 ) -> None:
     """Store splits and dividends; a known one is corrected."""
-    if not actions:
-        return
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(corporate_actions).values(
-        [
-            {
-                "symbol": symbol,
-                "asset_class": asset_class,
-                "source": source,
-                "ex_ts": one.ex_ts,
-                "kind": one.kind,
-                "value": one.value,
-                "fetched_at": now,
-            }
-            for one in {(one.ex_ts, one.kind): one for one in actions}.values()
-        ]
-    )
-    new = statement.excluded
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=list(corporate_actions.primary_key.columns),
-            set_={"value": new.value, "fetched_at": new.fetched_at},
-        )
+    key = (symbol, asset_class, source)
+    newest = {(one.ex_ts, one.kind): one.value for one in actions}
+    bulk.run_values(
+        connection,
+        "INSERT INTO corporate_actions(symbol,asset_class,source,ex_ts,kind,value,fetched_at)",
+        [(*key, ex_ts, kind, value, now) for (ex_ts, kind), value in newest.items()],
+        "ON CONFLICT(symbol,asset_class,source,ex_ts,kind) "
+        "DO UPDATE SET value=excluded.value,fetched_at=excluded.fetched_at",
     )
 
 
@@ -79,20 +65,14 @@ def put_quarantine(
     now: int,
 ) -> None:
     """Keep refused rows, each as (time as text, reason, its values)."""
-    if rows:
-        connection.execute(
-            insert(quarantine),
-            [
-                {
-                    "series_id": series_id,
-                    "at": now,
-                    "stamp": stamp,
-                    "reason": reason,
-                    "row": json.dumps(dict(values), default=str)[:ROW_TEXT_LIMIT],
-                }
-                for stamp, reason, values in rows
-            ],
-        )
+    bulk.run_values(
+        connection,
+        "INSERT INTO quarantine(series_id,at,stamp,reason,row)",
+        [
+            (series_id, now, stamp, reason, json.dumps(dict(values), default=str)[:ROW_TEXT_LIMIT])
+            for stamp, reason, values in rows
+        ],
+    )
 
 
 def quarantined(connection: Connection, series_id: int) -> list[tuple[str, str]]:
@@ -109,27 +89,19 @@ def put_findings(
     connection: Connection, series_id: int, found: Sequence[Suspicion], *, now: int
 ) -> None:
     """Store what deserves a look; what somebody has already decided on stays decided."""
-    if not found:
-        return
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(findings).values(
-        [
-            {
-                "series_id": series_id,
-                "ts": one.ts,
-                "kind": one.kind,
-                "value": one.value,
-                "detail": one.detail,
-                "found_at": now,
-            }
-            for one in {(one.ts, one.kind): one for one in found}.values()
-        ]
-    )
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=list(findings.primary_key.columns),
-            set_={"value": statement.excluded.value, "detail": statement.excluded.detail},
-        )
+    put_findings_of(connection, [(series_id, one) for one in found], now=now)
+
+
+def put_findings_of(
+    connection: Connection, found: Sequence[tuple[int, Suspicion]], *, now: int
+) -> None:
+    """As `put_findings`, for several series: each finding with its series' id before it."""
+    newest = {(series_id, one.ts, one.kind): one for series_id, one in found}
+    bulk.run_values(
+        connection,
+        "INSERT INTO findings(series_id,ts,kind,value,detail,found_at)",
+        [(*key, one.value, one.detail, now) for key, one in newest.items()],
+        "ON CONFLICT(series_id,ts,kind) DO UPDATE SET value=excluded.value,detail=excluded.detail",
     )
 
 

@@ -12,11 +12,17 @@ from functools import lru_cache
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
+from core.store.bulk import whole_numbers
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
+    import numpy as np
     import psycopg
+    from numpy.typing import NDArray
     from sqlalchemy import Connection
+
+    from core.frames import BarColumns
 
 SeriesBar = tuple[int, int, float, float, float, float, float, float | None, int | None, int]
 """series_id, ts, open, high, low, close, volume, vwap, transactions, flags."""
@@ -67,12 +73,59 @@ def upsert_bars(connection: Connection, rows: Sequence[SeriesBar]) -> None:
     with driver.cursor() as cursor:
         if len(unique) < COPY_FROM_ROWS:
             _insert(cursor, unique.values())
-        elif _is_free(cursor, unique):
-            _copy(cursor, _FILL_BARS, unique.values())
         else:
-            _clear_stage(connection, cursor)
-            _copy(cursor, _FILL_STAGE, unique.values())
-            cursor.execute(_FROM_STAGE)
+            _fill(connection, cursor, packed(unique.values()), is_free=_is_free(cursor, unique))
+
+
+def put_columns(
+    connection: Connection,
+    series_ids: NDArray[np.int64],
+    bars: BarColumns,
+    flags: NDArray[np.int64],
+) -> None:
+    """As `upsert_bars`, from columns; no two bars have one key."""
+    import numpy as np
+
+    prices = (bars.open, bars.high, bars.low, bars.close, bars.volume)
+    if len(bars) < COPY_FROM_ROWS or any(np.isnan(one).any() for one in prices):
+        upsert_bars(connection, _rows(series_ids, bars, flags))
+        return
+    ids, inverse = np.unique(series_ids, return_inverse=True)
+    first, last = np.full(len(ids), bars.ts.max()), np.full(len(ids), bars.ts.min())
+    np.minimum.at(first, inverse, bars.ts)
+    np.maximum.at(last, inverse, bars.ts)
+    driver: Any = connection.connection.driver_connection
+    with driver.cursor() as cursor:
+        is_free = _is_nothing_in(cursor, ids.tolist(), first.tolist(), last.tolist())
+        blocks = packed_columns(series_ids, bars, flags)
+        _fill(connection, cursor, blocks, is_free=is_free)
+
+
+def _rows(
+    series_ids: NDArray[np.int64], bars: BarColumns, flags: NDArray[np.int64]
+) -> list[SeriesBar]:
+    columns: list[list[Any]] = [series_ids.tolist(), bars.ts.tolist()]
+    columns += [getattr(bars, name).tolist() for name in VALUES[:5]]
+    for values in (bars.vwap, whole_numbers(bars.transactions)):
+        given = [None] * len(bars) if values is None else values.tolist()
+        columns.append([None if value is None or isnan(value) else value for value in given])
+    columns[-1] = [None if value is None else int(value) for value in columns[-1]]
+    return list(zip(*columns, flags.tolist(), strict=True))
+
+
+def _fill(
+    connection: Connection,
+    cursor: psycopg.Cursor[Any],
+    blocks: Iterable[bytes],
+    *,
+    is_free: bool,
+) -> None:
+    if is_free:
+        _copy(cursor, _FILL_BARS, blocks)
+        return
+    _clear_stage(connection, cursor)
+    _copy(cursor, _FILL_STAGE, blocks)
+    cursor.execute(_FROM_STAGE)
 
 
 def _insert(cursor: psycopg.Cursor[Any], rows: Collection[SeriesBar]) -> None:
@@ -99,7 +152,13 @@ def _is_free(cursor: psycopg.Cursor[Any], keys: Iterable[tuple[int, int]]) -> bo
             first[series_id] = ts
         if ts >= last.get(series_id, ts):
             last[series_id] = ts
-    cursor.execute(_ANY_THERE, (list(first), list(first.values()), [last[one] for one in first]))
+    return _is_nothing_in(cursor, list(first), list(first.values()), [last[one] for one in first])
+
+
+def _is_nothing_in(
+    cursor: psycopg.Cursor[Any], ids: list[int], first: list[int], last: list[int]
+) -> bool:
+    cursor.execute(_ANY_THERE, (ids, first, last))
     row = cursor.fetchone()
     return row is not None and not row[0]
 
@@ -116,10 +175,59 @@ def _clear_stage(connection: Connection, cursor: psycopg.Cursor[Any]) -> None:
     connection.info[_STAGED_IN] = transaction
 
 
-def _copy(cursor: psycopg.Cursor[Any], statement: str, rows: Iterable[SeriesBar]) -> None:
+def _copy(cursor: psycopg.Cursor[Any], statement: str, blocks: Iterable[bytes]) -> None:
     with cursor.copy(statement.encode()) as copy:
-        for block in packed(rows):
+        for block in blocks:
             copy.write(block)
+
+
+def packed_columns(
+    series_ids: NDArray[np.int64], bars: BarColumns, flags: NDArray[np.int64]
+) -> Iterator[bytes]:
+    """The bars in COPY's binary form, in blocks. Those with the same values missing lie together,
+    because rows of one length can be laid out by numpy."""
+    import numpy as np
+
+    optional = {"vwap": bars.vwap, "transactions": whole_numbers(bars.transactions)}
+    missing = {
+        name: np.ones(len(bars), dtype=bool) if values is None else np.isnan(values)
+        for name, values in optional.items()
+    }
+    given = {name: getattr(bars, name) for name in ("ts", *VALUES[:5])}
+    given |= {"series_id": series_ids, "flags": flags, **optional}
+    yield _COPY_HEAD
+    for without in ((), ("vwap",), ("transactions",), ("vwap", "transactions")):
+        alike = np.ones(len(bars), dtype=bool)
+        for name, mask in missing.items():
+            alike &= mask if name in without else ~mask
+        rows = np.flatnonzero(alike)
+        for start in range(0, len(rows), PACK_ROWS):
+            yield _laid_out(given, rows[start : start + PACK_ROWS], without)
+    yield _COPY_TAIL
+
+
+def _laid_out(given: dict[str, Any], rows: NDArray[np.intp], without: tuple[str, ...]) -> bytes:
+    import numpy as np
+
+    table = np.empty(len(rows), dtype=_layout(without))
+    table["values"] = len(_TYPES)
+    for name, kind in _TYPES.items():
+        table[f"bytes of {name}"] = -1 if name in without else np.dtype(kind).itemsize
+        if name not in without:
+            table[name] = given[name][rows]
+    return table.tobytes()
+
+
+@lru_cache(maxsize=4)
+def _layout(without: tuple[str, ...]) -> np.dtype[np.void]:
+    import numpy as np
+
+    parts = [("values", ">i2")]
+    for name, kind in _TYPES.items():
+        parts.append((f"bytes of {name}", ">i4"))
+        if name not in without:
+            parts.append((name, kind))
+    return np.dtype(parts)
 
 
 def packed(rows: Iterable[SeriesBar]) -> Iterator[bytes]:
@@ -154,6 +262,15 @@ def _packed(row: SeriesBar) -> bytes:
 def _real(value: float | None) -> bytes:
     return _NULL if value is None or isnan(value) else _REAL(8, value)
 
+
+_TYPES = {
+    "series_id": ">i4",
+    "ts": ">i8",
+    **dict.fromkeys(VALUES[:6], ">f8"),
+    "transactions": ">i8",
+    "flags": ">i4",
+}
+"""The columns in COPY's order, and how numpy writes their values."""
 
 # Each row begins with the number of its values, and each value with its length in bytes.
 _COPY_HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)

@@ -127,16 +127,16 @@ class CacheFile:
         return plain_errors(self.path)
 
     def begin_read(self, connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN DEFERRED")
+        # On the driver's connection: the engine's execution costs more than all of a small read.
+        _driver(connection).execute("BEGIN DEFERRED")
 
     def try_begin_write(self, connection: Connection) -> bool:
-        driver = connection.connection.driver_connection
-        assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - what make_engine connects
+        driver = _driver(connection)
         driver.execute(f"PRAGMA busy_timeout={WRITE_WAIT_MS}")
         try:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        except DBAPIError as error:
-            if _code(error.orig) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            driver.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            if _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 return False
             raise
         finally:
@@ -150,14 +150,14 @@ class CacheFile:
         return nullcontext()
 
     def commit(self, connection: Connection) -> None:
-        connection.exec_driver_sql("COMMIT")
+        _driver(connection).execute("COMMIT")
 
     def roll_back(self, connection: Connection) -> None:
-        driver = connection.connection.driver_connection
+        driver = _driver(connection)
         # After some failures, a full disk among them, SQLite has already rolled back itself.
-        if isinstance(driver, sqlite3.Connection) and driver.in_transaction:
-            with suppress(DBAPIError):
-                connection.exec_driver_sql("ROLLBACK")
+        if driver.in_transaction:
+            with suppress(sqlite3.Error):
+                driver.execute("ROLLBACK")
 
     def version(self, connection: Connection) -> int:
         return int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
@@ -192,6 +192,12 @@ class CacheFile:
             with suppress(DBAPIError), self.engine.connect() as connection:
                 connection.exec_driver_sql("PRAGMA busy_timeout=0")
                 connection.exec_driver_sql("PRAGMA optimize")
+
+
+def _driver(connection: Connection) -> sqlite3.Connection:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - what make_engine connects
+    return driver
 
 
 def _size(path: Path) -> int:

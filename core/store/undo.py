@@ -5,23 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, select
 
 from core.errors import BadInput
 from core.spans import Span
 from core.store import bars as stored_bars
-from core.store import direct
+from core.store import bulk, direct
 from core.store.schema import bars, series, undo_rows, write_batches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from sqlalchemy import Connection
 
 KEPT = 200
 """So many writes can be taken back; older ones are forgotten."""
 
-CHUNK = 2_000
+PURGE_EVERY = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,24 @@ class Batch:
     written: int
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A write to remember.
+
+    old_rows    the bars as they were; None: nothing was there between the first and the last
+    new_stamps  the times at which there was no bar
+    """
+
+    series_id: int
+    label: str
+    first_ts: int
+    last_ts: int
+    written: int
+    fetched_before: int | None
+    old_rows: Sequence[stored_bars.BarRow] | None = None
+    new_stamps: Sequence[int] = ()
+
+
 def record(
     connection: Connection,
     series_id: int,
@@ -49,31 +67,60 @@ def record(
     old_rows: Sequence[stored_bars.BarRow] | None = None,
     new_stamps: Iterable[int] = (),
 ) -> int:
-    """Remember a write. `old_rows` are the bars as they were, `new_stamps` those that were not
-    there; with `old_rows` None, nothing was there between the span's ends."""
-    values = (series_id, now, label, *span, written, int(old_rows is None), fetched_before)
-    batch_id = int(
-        direct.rows(
-            connection,
-            "INSERT INTO write_batches"
-            "(series_id,at,label,first_ts,last_ts,written,all_new,fetched_before) "
-            "VALUES (?,?,?,?,?,?,?,?) RETURNING id",
-            values,
-        )[0][0]
+    """Remember a write; its number. See Made for what is given."""
+    made = Made(series_id, label, *span, written, fetched_before, old_rows, tuple(new_stamps))
+    return record_many(connection, 1, lambda _: made, now=now)[0]
+
+
+def record_many(
+    connection: Connection, count: int, made: Callable[[int], Made], *, now: int
+) -> list[int]:
+    """Remember so many writes of one transaction, the oldest first; their numbers.
+
+    `made` tells the write at a place. Those that the others crowd out are not asked for.
+    """
+    ids = _next_ids(connection, count)
+    cut = max((one for one in ids if one % PURGE_EVERY == 0), default=None)
+    oldest = 0 if cut is None else cut - KEPT + 1
+    kept = [(one, made(place)) for place, one in enumerate(ids) if one >= oldest]
+    bulk.run_values(
+        connection,
+        "INSERT INTO write_batches"
+        "(id,series_id,at,label,first_ts,last_ts,written,all_new,fetched_before)",
+        [
+            (
+                *(batch_id, one.series_id, now, one.label, one.first_ts, one.last_ts),
+                *(one.written, int(one.old_rows is None), one.fetched_before),
+            )
+            for batch_id, one in kept
+        ],
     )
-    names = ("ts", "open", "high", "low", "close", "volume", "vwap", "transactions", "flags")
-    rows: list[dict[str, Any]] = [
-        {"batch_id": batch_id, **dict(zip(names, row, strict=True))} for row in old_rows or ()
-    ]
-    rows += [
-        {"batch_id": batch_id, **dict.fromkeys(names), "ts": ts}
-        for ts in (new_stamps if old_rows is not None else ())
-    ]
-    for start in range(0, len(rows), CHUNK):
-        connection.execute(insert(undo_rows), rows[start : start + CHUNK])
-    if batch_id % 50 == 0:
-        connection.execute(delete(write_batches).where(write_batches.c.id <= batch_id - KEPT))
-    return batch_id
+    for batch_id, one in kept:
+        _keep_rows(connection, batch_id, one)
+    if cut is not None:
+        connection.execute(delete(write_batches).where(write_batches.c.id < oldest))
+    return ids
+
+
+def _next_ids(connection: Connection, count: int) -> list[int]:
+    if connection.dialect.name == "sqlite":
+        newest = direct.rows(connection, "SELECT coalesce(max(id),0) FROM write_batches")[0][0]
+        return list(range(newest + 1, newest + count + 1))
+    sequence = "nextval(pg_get_serial_sequence('write_batches','id'))"
+    found = direct.rows(connection, f"SELECT {sequence} FROM generate_series(1,?)", (count,))  # noqa: S608
+    return [row[0] for row in found]
+
+
+def _keep_rows(connection: Connection, batch_id: int, made: Made) -> None:
+    if made.old_rows is None:
+        return
+    rows: list[tuple[Any, ...]] = [(batch_id, *row) for row in made.old_rows]
+    rows += [(batch_id, ts, *[None] * 8) for ts in made.new_stamps]
+    bulk.run_values(
+        connection,
+        "INSERT INTO undo_rows(batch_id,ts,open,high,low,close,volume,vwap,transactions,flags)",
+        rows,
+    )
 
 
 def latest(connection: Connection, limit: int = KEPT) -> list[Batch]:

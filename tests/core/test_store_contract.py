@@ -18,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 from sqlalchemy import Row, text
 from sqlalchemy.exc import IntegrityError
@@ -27,6 +28,7 @@ from core import stats
 from core.adjust import Action, ActionKind
 from core.clock import ManualClock, SystemClock
 from core.errors import Blocked, Cancelled, NewerSchema, NoData, StoreLocked
+from core.frames import BarColumns
 from core.model import AssetClass, Kind, RunState, Scope, ScopeKind, SectorStatus
 from core.ratelimit import Rate, RateLimiter
 from core.runs import RunControl
@@ -37,6 +39,7 @@ from core.spans import Span
 from core.store import (
     Store,
     bars,
+    bulk,
     coverage,
     findings,
     migrations,
@@ -778,6 +781,8 @@ def test_bars_agree(both: Both) -> None:
     assert [row[4] for row in whole[:40]] == [float(n + 40) for n in range(40)]
     both.read(bars.read, series_id, 10 * DAY, 12 * DAY)
     both.read(bars.read, 99)
+    priced = both.read(bars.read_prices, series_id, 10 * DAY, 12 * DAY)
+    assert priced == [row[:8] for row in whole[10:12]]
     both.read(bars.get, series_id)
     both.read(bars.find_series, **SERIES)
     other = both.write(
@@ -786,9 +791,7 @@ def test_bars_agree(both: Both) -> None:
     both.write(bars.write, other, [bar(3)], fetched_at=7)
     empty = both.write(bars.ensure_series, **{**SERIES, "source": "polygon"})
     both.write(bars.touch, empty, fetched_at=8)
-    info = both.read(bars.get, empty)
-    both.write(bars.upsert, empty, [bar(5, flags=1)])
-    both.write(bars.extend, info, 1, 1, (5 * DAY, 5 * DAY), fetched_at=9)
+    both.write(bars.write, empty, [bar(5, flags=1)], fetched_at=9)
     for question in (bars.series_of, bars.all_series_of):
         both.read(question, "A")
         both.read(question, "NOPE")
@@ -800,8 +803,6 @@ def test_bars_agree(both: Both) -> None:
     both.write(bars.mark_stale, series_id, 5 * DAY)
     both.read(bars.stamps, series_id, 0, 9 * DAY)
     assert both.read(bars.provisional_stamps, series_id, 0, 9 * DAY) == [2 * DAY, 3 * DAY, 4 * DAY]
-    both.read(bars.close_before, series_id, 3 * DAY)
-    assert both.read(bars.close_before, series_id, 0) is None
     both.read(bars.last_final_before, series_id, 9 * DAY)
     assert both.read(bars.last_final_before, series_id, 3 * DAY) is None
     both.read(bars.count_in, [(series_id, Span(0, 9 * DAY)), (other, Span(0, DAY))])
@@ -809,6 +810,67 @@ def test_bars_agree(both: Both) -> None:
     found = both.read(bars.cross_section, 5 * DAY, AssetClass.STOCK, "1d", "polygon", "raw")
     assert [row[0] for row in found] == ["A"]
     assert both.missed(bars) == []
+
+
+def columns(days: Sequence[int], *, close: float = 1.5) -> BarColumns:
+    some = np.arange(len(days), dtype=np.float64)
+    return BarColumns(
+        ts=np.array(days, dtype=np.int64) * DAY,
+        open=some + 1.25,
+        high=some + 2.5,
+        low=some + 0.1,
+        close=some + close,
+        volume=some * 1e9 + 0.5,
+        vwap=np.where(some % 3 == 0, np.nan, some / 3),
+        transactions=np.where(some % 2 == 0, np.nan, some + 0.5),
+    )
+
+
+def test_bars_of_many_series_agree(both: Both) -> None:
+    names = [f"S{n:03}" for n in range(300)]
+    kind = {name: SERIES[name] for name in SERIES if name != "symbol"}
+    both.write(bars.ensure_series, **{**SERIES, "symbol": "S007"})
+    ids = both.write(bulk.ensure_series, names, **kind)
+    assert ids["S007"] == 1
+    assert both.write(bulk.ensure_series, names[::-1], **kind) == ids
+    assert both.write(bulk.ensure_series, [], **kind) == {}
+    of_each = np.array([ids[name] for name in names for _ in range(4)])
+    days = np.tile(np.arange(4), 300)
+    flags = np.where(days == 3, FLAG_PROVISIONAL, 0)
+    both.write(bulk.put, of_each, columns(days), flags)
+    # Corrections beside new bars, too few for the long way, and ones with nothing left out.
+    both.write(bulk.put, of_each + 1 - 1, columns(days + 2, close=1.75), flags)
+    both.write(bulk.put, of_each[:3], columns(range(50, 53)), flags[:3])
+    whole = replace(columns(range(90)), vwap=None, transactions=np.full(90, np.inf))
+    both.write(bulk.put, np.full(90, ids["S001"]), whole, np.zeros(90, dtype=np.int64))
+    both.write(bulk.put, of_each[:0], columns([]), flags[:0])
+    for name in ("S000", "S001", "S299"):
+        both.read(bars.read, ids[name])
+    windows = [(ids[name], DAY, 4 * DAY) for name in names[::-1]]
+    found = both.read(bulk.read, windows)
+    assert [row[0] for row in found[::3]] == [window[0] for window in windows]
+    assert both.read(bulk.stamps, windows) == [row[:2] for row in found]
+    assert both.read(bulk.read, []) == both.read(bulk.stamps, []) == []
+    closes = both.read(bulk.closes_before, [(ids[name], 3 * DAY) for name in names])
+    assert len(closes) == 300
+    assert both.read(bulk.closes_before, [(ids["S002"], 0), (999, DAY)]) == {}
+    totals = [(n, n % 2, n, n + 1, n + 2, ids[name]) for n, name in enumerate(names)]
+    both.write(bulk.put_totals, totals)
+    both.write(bulk.put_totals, [(0, 0, None, None, None, 1)])
+    both.write(bulk.put_totals, [])
+    infos = both.read(bulk.infos, list(ids.values())[::-1])
+    assert [one.id for one in infos] == list(ids.values())[::-1]
+    split = Action(5 * DAY, ActionKind.SPLIT, 2.0)
+    both.write(findings.put_actions, "S001", "stock", "yahoo", [split], now=1)
+    assert both.read(bulk.splits, [*names, "S001"], "stock", "yahoo") == {("S001", 5 * DAY)}
+    both.write(
+        bulk.run_values,
+        "INSERT INTO symbols(symbol,added_at)",
+        [(f"S{n}", n) for n in range(300)],
+        "ON CONFLICT DO NOTHING",
+    )
+    both.read(symbols.count)
+    assert both.missed(bulk) == []
 
 
 def test_arrays_of_bars_agree(sqlite_store: Store, postgres_store: Store) -> None:
@@ -868,6 +930,13 @@ def test_coverage_agrees(both: Both) -> None:
     assert [one.span.start for one in found] == [0, 5, 8, 13, 30]
     assert len(both.read(coverage.expired, now=45)) == 1
     assert both.read(coverage.ended, series_id, 45.0) == [Span(30, 40)]
+    both.write(coverage.record_all, {})
+    newest = coverage.Answered(Span(2, 4), "empty", 9, 60, None)
+    both.write(coverage.record_all, {series_id: [newest, replace(newest, span=Span(3, 6))]})
+    assert [one.span.start for one in both.read(coverage.of_many, [series_id, 99])[series_id]] == [
+        *(0, 2, 3, 6, 8, 13, 30),
+    ]
+    assert both.read(coverage.of_many, []) == {}
     assert both.missed(coverage) == []
 
 
@@ -892,6 +961,7 @@ def test_findings_agree(both: Both) -> None:
     assert both.write(findings.decide, series_id, 5, "jump", "accepted", now=5)
     assert not both.write(findings.decide, series_id, 99, "jump", "accepted", now=5)
     both.write(findings.put_findings, series_id, [replace(jump, detail="again")], now=6)
+    both.write(findings.put_findings_of, [(series_id, replace(jump, ts=7, kind="range"))], now=7)
     both.read(findings.open_findings, series_id)
     both.write(findings.drop_findings, series_id, 0, 99)
     assert len(both.read(findings.open_findings, series_id)) == 1
@@ -919,6 +989,13 @@ def test_writes_are_taken_back_alike(both: Both) -> None:
         new_stamps=[3 * DAY],
     )
     assert [one.id for one in both.read(undo.latest)] == [second, first]
+    other = both.write(bars.ensure_series, **{**SERIES, "symbol": "B"})
+    made = [undo.Made(other, f"write {n}", n, n, 1, None) for n in range(120)]
+    last = both.write(undo.record_many, len(made), made.__getitem__, now=3)[-1]
+    both.read(undo.latest)
+    with_rows = replace(made[0], old_rows=[before[0]], new_stamps=[5])
+    assert both.write(undo.record_many, 1, lambda _: with_rows, now=4) == [last + 1]
+    assert both.write(undo.record_many, 0, made.__getitem__, now=4) == []
     both.write(undo.take_back, second)
     assert both.read(bars.read, series_id) == before
     both.read(bars.get, series_id)
