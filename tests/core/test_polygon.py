@@ -9,8 +9,11 @@ import logging
 import threading
 import time
 import traceback
+from contextlib import suppress
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.adjust import Action, ActionKind
 from core.clock import ManualClock
@@ -34,9 +37,11 @@ from core.practice.loopback import LoopbackServer, Reply
 from core.practice.polygon import FREE, PAID, PracticePolygon
 from core.practice.universe import Listing, Universe
 from core.practice.walks import Walks, between
+from core.providers import polygon_reading as reading
 from core.providers import polygon_wire
 from core.providers.polygon import FREE_REACH, Polygon
 from core.providers.polygon_symbols import house_spelling, polygon_spelling
+from core.providers.polygon_wire import rows_of
 from core.providers.reach import EVERYTHING, Reach
 from core.ratelimit import Rate, RateLimiter, claim
 from core.runs import RunControl
@@ -769,6 +774,40 @@ def test_a_split_that_makes_no_sense(script, row) -> None:
     polygon, _ = script(aggs("2026-02-23"), {"status": "OK", "results": [row]})
     with pytest.raises(BadReply):
         bars(polygon)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner),
+    max_leaves=8,
+)
+WORDS = """
+ticker active type name primary_exchange composite_figi cik base_currency_symbol currency_symbol
+details underlying_asset last_quote last_trade greeks day session updated last_updated
+strike_price contract_type expiration_date price open high low close t o h l c v vw n T
+split_to split_from execution_date cash_amount currency ex_dividend_date
+"""
+NAMES = st.sampled_from(WORDS.split())
+ROWS = st.dictionaries(NAMES, JSON | st.dictionaries(NAMES, JSON, max_size=4), max_size=12)
+
+
+@given(ROWS)
+def test_whatever_a_row_holds_it_is_read_or_refused(row) -> None:
+    readers = (
+        lambda: reading.listing(row, STOCK),
+        lambda: reading.listing(row, CRYPTO),
+        lambda: reading.contract(row, "AAPL"),
+        lambda: reading.split(row, row.get("ticker")),
+        lambda: reading.dividend(row, row.get("ticker")),
+        lambda: reading.live_bar(row, STOCK),
+        lambda: reading.live_index(row),
+        lambda: reading.bars([reading.page_of([row])], STOCK, Interval.D1, WEEK),
+        lambda: reading.market([row], day("2026-02-27")),
+        lambda: rows_of({"results": row, "count": row.get("n")}),
+    )
+    for read in readers:
+        with suppress(BadReply):
+            read()
 
 
 # --- recorded answers ---
