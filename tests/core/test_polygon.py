@@ -34,6 +34,7 @@ from core.options import OptionStore
 from core.practice.charts import Bar, History
 from core.practice.faults import Fault
 from core.practice.loopback import LoopbackServer, Reply
+from core.practice.mishaps import Mishaps
 from core.practice.polygon import FREE, PAID, PracticePolygon
 from core.practice.universe import Listing, Universe
 from core.practice.walks import Walks, between
@@ -625,6 +626,24 @@ def test_cancel_ends_the_wait_for_a_turn_and_stops_between_pages(server, connect
     with pytest.raises(Cancelled):
         polygon.listings(STOCK, control)
     assert server.log.requests == 0
+
+
+def test_on_a_bad_line_every_answer_is_whole_or_an_error(serve, connect) -> None:
+    kinds = ("reset", "status", "drip", "truncated", "cut_off", "hang", "html")
+    mishaps = Mishaps(dict.fromkeys(kinds, 0.06), seed=3, seconds=0.05)
+    honest = connect(serve(), actions=False)
+    polygon = connect(serve(mishaps=mishaps), actions=False, deadline_s=0.5)
+    symbols = ("AAPL", "BRK.B", "SPY", "NA")
+    wanted = {symbol: bars(honest, symbol).frame for symbol in symbols}
+    failed = 0
+    for symbol in symbols * 12:
+        try:
+            found = bars(polygon, symbol).frame
+        except (ProviderDown, BadReply):
+            failed += 1
+        else:
+            assert found.equals(wanted[symbol])
+    assert 5 < failed < 40
 
 
 # --- answers that no honest Polygon gives ---
