@@ -136,9 +136,9 @@ def _stamps(rows: Sequence[Any], name: str) -> NDArray[np.int64]:
         raise _timeless()
     found = [row.get(name) for row in rows]
     # Whole columns at a time: calling something for each number would hold up the window.
-    if not set(map(type, found)) <= {int} or not 0 < min(found, default=1) <= LATEST_MS:
+    if not set(map(type, found)) <= {int}:
         raise _timeless()
-    if max(found, default=1) > LATEST_MS:
+    if min(found, default=1) <= 0 or max(found, default=1) > LATEST_MS:
         raise _timeless()
     return np.array(found, dtype=np.int64)
 
