@@ -145,11 +145,15 @@ class Credentials:
         """
         form = _form(provider)
         with self._lock:
-            found = self._in_environment(provider, form)[0] or self._in_keyring(provider)[0]
-            return self._remembered(found or self._in_file(provider))
+            found = self._in_environment(provider, form)[0] or self._newer_in_file(provider)
+            found = found or self._in_keyring(provider)[0] or self._in_file(provider)
+            return self._remembered(found)
 
-    def set(self, provider: str, value: str, secret: str = "") -> Placed:
-        """Keep a key: in the keyring, else in the owner's file. Says where it went.
+    def set(
+        self, provider: str, value: str, secret: str = "", *, allow_file: bool = True
+    ) -> Placed:
+        """Keep a key: in the keyring, else (with `allow_file`) in the owner's file. Says where it
+        went.
 
         Raises BadInput for what cannot be a key, SettingsError or StoreFull when it could be put
         nowhere; then the key that was there before is still there.
@@ -161,8 +165,12 @@ class Credentials:
             reason = self._put_in_keyring(provider, value, secret)
             if not reason:
                 placed = Placed(Source.KEYRING, f"The key for {form.title} is in the keyring.")
+            elif not allow_file:
+                raise SettingsError(f"{reason} The key was not kept.")
             else:
-                self._change_file(provider, {"value": value, "secret": secret})
+                newer = self._keyring is not None and reason not in ABSENT
+                entry = {"value": value, "secret": secret, "newer_than_keyring": newer}
+                self._change_file(provider, entry)
                 sentence = f"The key for {form.title} is in {self._path}, which only you can read."
                 placed = Placed(Source.FILE, f"{sentence} {reason}")
             name = self._in_environment(provider, form)[1]
@@ -197,6 +205,7 @@ class Credentials:
             found, note = self._in_environment(provider, form)[0], ""
             if found is None:
                 found, note = self._in_keyring(provider)
+                found = self._newer_in_file(provider) or found
             if found is None:
                 try:
                     found = self._in_file(provider)
@@ -299,7 +308,18 @@ class Credentials:
                 f"Make it yours alone (chmod 600), and think about changing the keys in it."
             )
 
-    def _change_file(self, provider: str, entry: dict[str, str] | None) -> None:
+    def _newer_in_file(self, provider: str) -> Key | None:
+        """The key that was put into the file while the keyring was locked or silent.
+
+        The keyring may still hold the one before it, and must not bring that back.
+        """
+        with suppress(SettingsError):
+            entry = self._read_file().get("keys", {}).get(provider)
+            if isinstance(entry, dict) and entry.get("newer_than_keyring") is True:
+                return _key_in(provider, Source.FILE, entry)
+        return None
+
+    def _change_file(self, provider: str, entry: dict[str, Any] | None) -> None:
         """Put the provider's entry into the file, or take it out."""
         given = self._read_file() or {"format": FORMAT, "keys": {}}
         keys = given["keys"]

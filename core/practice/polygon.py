@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,10 +17,11 @@ from urllib.parse import quote
 
 from core.practice import polygon_answers as answers
 from core.practice.charts import Bar, ChartSource, History, local_day
-from core.practice.front import Call, Front, parts_of
-from core.practice.loopback import Reply, Request
+from core.practice.front import Call, Front
+from core.practice.loopback import Reply
 from core.practice.mishaps import Mishaps
 from core.practice.polygon_pages import limit_of, page_of, wanted_of
+from core.practice.polygon_requests import key_of, moment, snapped, understood
 from core.practice.quotas import Quotas
 from core.practice.universe import Listing, Universe
 from core.practice.walks import adjusted, between
@@ -39,20 +39,6 @@ _TOO_OLD = f"Your plan doesn't include this data timeframe. {_UPGRADE}"
 _TOO_MANY = (
     "You've exceeded the maximum requests per minute, please wait or upgrade your subscription "
     "to continue. https://polygon.io/pricing"
-)
-_ROUTES: tuple[tuple[str, str], ...] = (
-    ("aggs", r"/v2/aggs/ticker/(?P<symbol>[^/]+)/range/(?P<n>\d+)/(?P<span>\w+)/[^/]+/[^/]+"),
-    ("grouped", r"/v2/aggs/grouped/locale/us/market/stocks/[^/]+"),
-    ("snapshot", r"/v2/snapshot/locale/us/markets/stocks/tickers/(?P<symbol>[^/]+)"),
-    ("snapshot", r"/v2/snapshot/locale/global/markets/crypto/tickers/(?P<symbol>[^/]+)"),
-    ("snapshots", r"/v2/snapshot/locale/us/markets/stocks/tickers"),
-    ("indices", r"/v3/snapshot/indices"),
-    ("options", r"/v3/snapshot/options/(?P<symbol>[^/]+)"),
-    ("tickers", r"/v3/reference/tickers"),
-    ("ticker", r"/v3/reference/tickers/(?P<symbol>[^/]+)"),
-    ("splits", r"/v3/reference/splits"),
-    ("dividends", r"/v3/reference/dividends"),
-    ("marketstatus", r"/v1/marketstatus/now"),
 )
 _PAID = frozenset({"snapshot", "snapshots", "indices"})
 _TIMESPANS = ("minute", "hour", "day", "week", "month")
@@ -115,7 +101,7 @@ class PracticePolygon:
         self._by_ticker = {answers.ticker(one): one for one in universe}
         self._front = Front(
             "practice-polygon",
-            understand=_understood,
+            understand=understood,
             refuse=self._refusal,
             answer=self._honest,
             failure=self._failure,
@@ -171,7 +157,7 @@ class PracticePolygon:
     # --- who may ask ---
 
     def _refusal(self, call: Call) -> Reply | None:
-        key, way = _key(call)
+        key, way = key_of(call)
         self.auth[way] += 1
         if not key:
             return self._error(401, "API Key was not provided")
@@ -186,7 +172,7 @@ class PracticePolygon:
         return self._not_authorized(_NOT_ENTITLED) if lacks else None
 
     def _plan(self, call: Call) -> PolygonPlan:
-        return self.keys[_key(call)[0]]
+        return self.keys[key_of(call)[0]]
 
     def _is_outside(self, plan: PolygonPlan, first: dt.date, last: dt.date) -> bool:
         today = self._today()
@@ -209,7 +195,7 @@ class PracticePolygon:
         name, multiplier, timespan = call.symbol or words[4], int(words[6]), words[7]
         if timespan not in _TIMESPANS or multiplier < 1:
             raise ValueError("timespan")
-        begin, end = _moment(words[8]), _moment(words[9], last=True)
+        begin, end = moment(words[8]), moment(words[9], last=True)
         first, last = local_day(begin, "America/New_York"), local_day(end, "America/New_York")
         plan = self._plan(call)
         if self._is_outside(plan, first, last):
@@ -244,7 +230,7 @@ class PracticePolygon:
         history = self._history(name)
         if history is None:
             return []
-        first, last = (local_day(moment, history.timezone) for moment in span)
+        first, last = (local_day(at, history.timezone) for at in span)
         if timespan in ("week", "month"):  # both ends are widened to whole bars
             first, last = first - dt.timedelta(days=31), last + dt.timedelta(days=31)
         if not plan.today:
@@ -253,7 +239,7 @@ class PracticePolygon:
         if adjust:
             bars = adjusted(history, bars, self.clock.now())
         rows = answers.aggregates(bars, history, timespan, multiplier)
-        begin = _snapped(span[0], timespan, multiplier, history.timezone)
+        begin = snapped(span[0], timespan, multiplier, history.timezone)
         return [row for row in rows if begin * 1000 <= row["t"] <= span[1] * 1000]
 
     def _grouped(self, call: Call) -> Reply:
@@ -419,46 +405,5 @@ class PracticePolygon:
         return f"{next(self._request_ids):032x}"
 
 
-def _understood(request: Request) -> Call:
-    path, query = parts_of(request)
-    for endpoint, pattern in _ROUTES:
-        match = re.fullmatch(pattern, path)
-        if match is not None:
-            symbol = match.groupdict().get("symbol") or query.get("ticker") or None
-            return Call(endpoint, path, symbol, query, request)
-    return Call("other", path, None, query, request)
-
-
-def _key(call: Call) -> tuple[str, str]:
-    """The key of a request, and how it came."""
-    header = call.request.headers.get("authorization", "")
-    if header.startswith("Bearer "):
-        return header.removeprefix("Bearer ").strip(), "header"
-    given = call.query.get("apiKey", "")
-    return given, "query" if given else "none"
-
-
 def _plain(body: object) -> Reply:
     return Reply(200, json.dumps(body, separators=(",", ":")).encode(), _JSON)
-
-
-def _moment(text: str, *, last: bool = False) -> float:
-    """A bound of a range in seconds: a date in New York, or milliseconds."""
-    if text.isdigit():
-        return int(text) / 1000
-    day = dt.datetime.combine(dt.date.fromisoformat(text), dt.time(0), answers.NEW_YORK)
-    return day.timestamp() + (86_399 if last else 0)
-
-
-def _snapped(begin: float, timespan: str, multiplier: int, timezone: str) -> float:
-    """The start of the bar that `begin` lies in."""
-    if timespan in ("minute", "hour"):
-        step = multiplier * (60 if timespan == "minute" else 3_600)
-        return begin // step * step
-    zone = answers.NEW_YORK if timezone != "UTC" else dt.UTC
-    day = dt.datetime.fromtimestamp(begin, zone).date()
-    if timespan == "week":
-        day -= dt.timedelta(days=day.isoweekday() % 7)
-    elif timespan == "month":
-        day = day.replace(day=1)
-    return dt.datetime.combine(day, dt.time(0), zone).timestamp()

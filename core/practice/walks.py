@@ -71,11 +71,11 @@ class _Walk(Sequence[Bar]):
     def __init__(self, symbol: str, days: Sequence[dt.date], split_days: Sequence[dt.date]) -> None:
         self._symbol = symbol
         self._seed = zlib.crc32(symbol.encode())
-        self._days = days
+        self.days = days
         self._split_days = split_days
 
     def __len__(self) -> int:
-        return len(self._days)
+        return len(self.days)
 
     @overload
     def __getitem__(self, place: int) -> Bar: ...
@@ -83,8 +83,8 @@ class _Walk(Sequence[Bar]):
     def __getitem__(self, place: slice) -> Sequence[Bar]: ...
     def __getitem__(self, place: int | slice) -> Bar | Sequence[Bar]:
         if isinstance(place, slice):
-            return [self._bar(day) for day in self._days[place]]
-        return self._bar(self._days[place])
+            return [self._bar(day) for day in self.days[place]]
+        return self._bar(self.days[place])
 
     def _bar(self, day: dt.date) -> Bar:
         dice = zlib.crc32(f"{self._symbol}{day.toordinal()}".encode())
@@ -124,8 +124,13 @@ def between(history: History, first: dt.date, last: dt.date, now: float) -> list
     """
     bars = history.bars
     last = min(last, local_day(now, history.timezone))
-    low = bisect_left(bars, first, key=lambda bar: bar.day)
-    high = bisect_right(bars, last, key=lambda bar: bar.day)
+    if isinstance(bars, _Walk):
+        low, high = bisect_left(bars.days, first), bisect_right(bars.days, last)
+    else:
+        low = bisect_left(bars, first, key=lambda bar: bar.day)
+        high = bisect_right(bars, last, key=lambda bar: bar.day)
+    if low >= high:
+        return []
     return [bar for _, bar in visible(replace(history, bars=bars[low:high]), now)]
 
 

@@ -139,14 +139,13 @@ class Polygon:
         multiplier, timespan = STEPS[interval]
         begin, end = _bounds(span, interval)
         path = f"/v2/aggs/ticker/{_quoted(ticker)}/range/{multiplier}/{timespan}/{begin}/{end}"
-        rows: list[Any] = []
+        pages: list[reading.Page] = []
         params = {"adjusted": "false", "sort": "asc", "limit": "50000"}
         for body in self._wire.pages(path, params, control):
             _check_about(body, ticker)
-            found = rows_of(body)
-            _check_progress(rows, found)
-            rows += found
-        frame = reading.bars(rows, asset_class, interval, span)
+            pages.append(reading.page_of(rows_of(body)))
+            _check_progress(pages)
+        frame = reading.bars(pages, asset_class, interval, span)
         wanted = self._actions and interval is Interval.D1 and asset_class in WITH_ACTIONS
         if not wanted or frame.empty:
             return Fetched(frame)
@@ -308,12 +307,10 @@ def _check_about(body: Mapping[str, Any], ticker: str) -> None:
         raise BadReply(NAME, "Polygon answered with adjusted prices.")
 
 
-def _check_progress(rows: Sequence[Any], page: Sequence[Any]) -> None:
+def _check_progress(pages: Sequence[reading.Page]) -> None:
     """A page that does not go on where the last one ended would let pages come for ever."""
-    if not rows or not page:
-        return
-    last, first = (row.get("t") if isinstance(row, dict) else None for row in (rows[-1], page[0]))
-    if type(last) is not int or type(first) is not int or first <= last:
+    last = next((page.ms[-1] for page in reversed(pages[:-1]) if len(page.ms)), 0)
+    if len(pages[-1].ms) and pages[-1].ms[0] <= last:
         raise BadReply(NAME, "Polygon's pages repeat themselves.")
 
 

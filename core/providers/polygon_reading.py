@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -54,13 +55,29 @@ FUNDS = frozenset({Kind.ETF, Kind.ETN, Kind.FUND})
 EXCHANGES = {"XNAS": "NASDAQ", "XNYS": "NYSE", "XASE": "AMEX", "ARCX": "ARCA"}
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Bars as columns: when they begin, in milliseconds, and their numbers by name."""
+
+    ms: NDArray[np.int64]
+    numbers: Mapping[str, NDArray[np.float64]]
+
+
+def page_of(rows: Sequence[Any]) -> Page:
+    """One page of bars as columns; a number that is lacking is NaN where that is allowed."""
+    stamps = _stamps(rows, "t")
+    prices = {name: _numbers(rows, short) for name, short in PRICES.items()}
+    others = {name: _numbers(rows, short, optional=True) for name, short in OPTIONAL.items()}
+    return Page(stamps, prices | others)
+
+
 def bars(
-    rows: Sequence[Any], asset_class: AssetClass, interval: Interval, span: Span
+    pages: Sequence[Page], asset_class: AssetClass, interval: Interval, span: Span
 ) -> pd.DataFrame:
     """The bars of the span by their keys, as `MarketCache.set` takes them."""
     import numpy as np
 
-    ms = _stamps(rows, "t")
+    ms = np.concatenate([one.ms for one in pages])
     ts = ms // 1000 if interval.is_intraday else _days(ms, asset_class)
     if interval is Interval.W1:  # Polygon's weeks begin on Sunday, ours on Monday
         ts = period_start(ts + DAY, interval)
@@ -68,15 +85,18 @@ def bars(
         ts = period_start(ts, interval)
     if (np.diff(ts) <= 0).any():
         raise BadReply(NAME, "Polygon's bars are not in the order of their time.")
+    numbers = {
+        name: np.concatenate([one.numbers[name] for one in pages]) for name in (*PRICES, *OPTIONAL)
+    }
     columns = BarColumns(
         ts=ts,
-        open=_numbers(rows, "o"),
-        high=_numbers(rows, "h"),
-        low=_numbers(rows, "l"),
-        close=_numbers(rows, "c"),
-        volume=np.nan_to_num(_numbers(rows, "v", optional=True)),
-        vwap=_numbers(rows, "vw", optional=True),
-        transactions=_numbers(rows, "n", optional=True),
+        open=numbers["open"],
+        high=numbers["high"],
+        low=numbers["low"],
+        close=numbers["close"],
+        volume=np.nan_to_num(numbers["volume"]),
+        vwap=numbers["vwap"],
+        transactions=numbers["transactions"],
     )
     return frame_of(columns.taken((ts >= span.start) & (ts < span.end)), interval)
 
@@ -112,10 +132,19 @@ def _days(ms: NDArray[np.int64], asset_class: AssetClass) -> NDArray[np.int64]:
 def _stamps(rows: Sequence[Any], name: str) -> NDArray[np.int64]:
     import numpy as np
 
-    found = [row.get(name) if isinstance(row, dict) else None for row in rows]
-    if not all(type(one) is int and 0 < one < LATEST_MS for one in found):
-        raise BadReply(NAME, "Polygon's answer has a row without a time.")
+    if any(type(row) is not dict for row in rows):
+        raise _timeless()
+    found = [row.get(name) for row in rows]
+    # Whole columns at a time: calling something for each number would hold up the window.
+    if not set(map(type, found)) <= {int}:
+        raise _timeless()
+    if min(found, default=1) <= 0 or max(found, default=1) > LATEST_MS:
+        raise _timeless()
     return np.array(found, dtype=np.int64)
+
+
+def _timeless() -> BadReply:
+    return BadReply(NAME, "Polygon's answer has a row without a time.")
 
 
 def _numbers(
@@ -123,10 +152,14 @@ def _numbers(
 ) -> NDArray[np.float64]:
     import numpy as np
 
-    found = [number(row.get(name)) for row in rows]
-    if not optional and None in found:
+    found = [row.get(name) for row in rows]
+    allowed = {int, float, type(None)} if optional else {int, float}
+    if not set(map(type, found)) <= allowed:
         raise BadReply(NAME, "Polygon's answer has a bar without a price.")
-    return np.array([np.nan if one is None else one for one in found], dtype=np.float64)
+    try:
+        return np.array(found, dtype=np.float64)
+    except OverflowError:
+        raise BadReply(NAME, "Polygon's answer has a number that is too large.") from None
 
 
 def number(value: Any) -> float | None:

@@ -188,6 +188,25 @@ def test_a_key_set_to_the_keyring_leaves_no_older_one_in_the_file(tmp_path, stor
     assert OTHER not in (tmp_path / "keys.json").read_text()
 
 
+def test_a_locked_keyring_does_not_bring_an_older_key_back(tmp_path, store, backend) -> None:
+    store.set("polygon", OTHER)
+    backend.error = keyring.errors.KeyringLocked("x")
+    assert store.set("polygon", KEY).source is Source.FILE
+    backend.error = None
+    for again in (store, Credentials(tmp_path, environ={})):
+        assert again.get("polygon").value == KEY
+        assert again.where("polygon").source is Source.FILE
+    store.set("polygon", "practice-key-number-three")
+    assert Credentials(tmp_path, environ={}).get("polygon").value == "practice-key-number-three"
+    assert KEY not in (tmp_path / "keys.json").read_text()
+
+
+def test_the_keyring_comes_before_the_file(tmp_path, store, backend) -> None:
+    backend.kept["stockyard", "polygon"] = json.dumps({"value": KEY})
+    without_keyring(tmp_path).set("polygon", OTHER)
+    assert store.get("polygon").value == KEY
+
+
 def test_what_is_in_the_keyring_is_checked(store, backend) -> None:
     for text in ("", "null", "[]", '{"value": 7}', '{"value": ""}', "not JSON", "[" * 10_000):
         backend.kept["stockyard", "polygon"] = text
@@ -267,6 +286,15 @@ def test_a_write_that_fails_leaves_the_old_file_whole(tmp_path, monkeypatch) -> 
             store.set("polygon", OTHER)
     assert store.get("polygon").value == KEY
     assert [one.name for one in tmp_path.iterdir()] == ["keys.json"]
+
+
+def test_the_file_is_used_only_where_that_is_allowed(tmp_path, store, backend) -> None:
+    backend.error = keyring.errors.KeyringLocked("x")
+    with pytest.raises(SettingsError, match=r"locked.*The key was not kept"):
+        store.set("polygon", KEY, allow_file=False)
+    assert list(tmp_path.iterdir()) == []
+    backend.error = None
+    assert store.set("polygon", KEY, allow_file=False).source is Source.KEYRING
 
 
 def test_forget(tmp_path, store, backend) -> None:

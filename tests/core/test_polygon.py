@@ -9,8 +9,11 @@ import logging
 import threading
 import time
 import traceback
+from contextlib import suppress
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.adjust import Action, ActionKind
 from core.clock import ManualClock
@@ -31,12 +34,15 @@ from core.options import OptionStore
 from core.practice.charts import Bar, History
 from core.practice.faults import Fault
 from core.practice.loopback import LoopbackServer, Reply
+from core.practice.mishaps import Mishaps
 from core.practice.polygon import FREE, PAID, PracticePolygon
 from core.practice.universe import Listing, Universe
 from core.practice.walks import Walks, between
+from core.providers import polygon_reading as reading
 from core.providers import polygon_wire
 from core.providers.polygon import FREE_REACH, Polygon
 from core.providers.polygon_symbols import house_spelling, polygon_spelling
+from core.providers.polygon_wire import rows_of
 from core.providers.reach import EVERYTHING, Reach
 from core.ratelimit import Rate, RateLimiter, claim
 from core.runs import RunControl
@@ -228,13 +234,13 @@ def test_an_index_has_no_volume(polygon) -> None:
     assert (bars(polygon, "^GSPC", INDEX).frame["volume"] == 0).all()
 
 
-def test_pages_are_followed_to_the_end(serve, connect, monkeypatch) -> None:
+def test_pages_are_followed_to_the_end(serve, connect) -> None:
     server = serve()
     polygon = connect(server, actions=False)
     over = span("2024-06-03", "2026-02-27")
-    whole = bars(polygon, interval=Interval.M5, over=over).frame
+    whole = bars(polygon, interval=Interval.M30, over=over).frame
     assert server.log.asked("aggs") == {"AAPL": 4}
-    assert len(whole) == 436 * 78
+    assert len(whole) == 436 * 13
     assert whole.index.is_monotonic_increasing
     assert str(whole.index.tz) == "UTC"
     daily = bars(polygon, over=over).frame
@@ -383,10 +389,8 @@ def test_index_options_and_none(polygon) -> None:
             polygon.chain(symbol, RunControl())
 
 
-def test_a_long_chain_comes_in_pages(serve, connect, monkeypatch) -> None:
-    server = serve()
-    monkeypatch.setattr("core.practice.polygon.MAX_CONTRACTS", 250)
-    wire = connect(server)._wire
+def test_a_long_chain_comes_in_pages(polygon) -> None:
+    wire = polygon._wire
     path, params = "/v3/snapshot/options/AAPL", {"limit": "50"}
     pages = list(wire.pages(path, params, RunControl()))
     assert [len(page["results"]) for page in pages] == [50, 50, 50, 18]
@@ -622,6 +626,24 @@ def test_cancel_ends_the_wait_for_a_turn_and_stops_between_pages(server, connect
     assert server.log.requests == 0
 
 
+def test_on_a_bad_line_every_answer_is_whole_or_an_error(serve, connect) -> None:
+    kinds = ("reset", "status", "drip", "truncated", "cut_off", "hang", "html")
+    mishaps = Mishaps(dict.fromkeys(kinds, 0.06), seed=3, seconds=0.05)
+    honest = connect(serve(), actions=False)
+    polygon = connect(serve(mishaps=mishaps), actions=False, deadline_s=0.5)
+    symbols = ("AAPL", "BRK.B", "SPY", "NA")
+    wanted = {symbol: bars(honest, symbol).frame for symbol in symbols}
+    failed = 0
+    for symbol in symbols * 12:
+        try:
+            found = bars(polygon, symbol).frame
+        except (ProviderDown, BadReply):
+            failed += 1
+        else:
+            assert found.equals(wanted[symbol])
+    assert 5 < failed < 40
+
+
 # --- answers that no honest Polygon gives ---
 
 
@@ -720,7 +742,7 @@ def test_the_next_page_is_asked_of_our_own_host_with_the_key_in_the_header(scrip
 def test_a_hostile_address_of_the_next_page_gets_nothing(serve, connect) -> None:
     server = serve(next_host="https://evil.example.com")
     with pytest.raises(BadReply, match="somewhere else"):
-        bars(connect(server), interval=Interval.M1, over=span("2025-06-02", "2026-02-27"))
+        bars(connect(server), interval=Interval.M30, over=span("2025-06-02", "2026-02-27"))
     assert server.log.requests == 1
 
 
@@ -769,6 +791,40 @@ def test_a_split_that_makes_no_sense(script, row) -> None:
     polygon, _ = script(aggs("2026-02-23"), {"status": "OK", "results": [row]})
     with pytest.raises(BadReply):
         bars(polygon)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner),
+    max_leaves=8,
+)
+WORDS = """
+ticker active type name primary_exchange composite_figi cik base_currency_symbol currency_symbol
+details underlying_asset last_quote last_trade greeks day session updated last_updated
+strike_price contract_type expiration_date price open high low close t o h l c v vw n T
+split_to split_from execution_date cash_amount currency ex_dividend_date
+"""
+NAMES = st.sampled_from(WORDS.split())
+ROWS = st.dictionaries(NAMES, JSON | st.dictionaries(NAMES, JSON, max_size=4), max_size=12)
+
+
+@given(ROWS)
+def test_whatever_a_row_holds_it_is_read_or_refused(row) -> None:
+    readers = (
+        lambda: reading.listing(row, STOCK),
+        lambda: reading.listing(row, CRYPTO),
+        lambda: reading.contract(row, "AAPL"),
+        lambda: reading.split(row, row.get("ticker")),
+        lambda: reading.dividend(row, row.get("ticker")),
+        lambda: reading.live_bar(row, STOCK),
+        lambda: reading.live_index(row),
+        lambda: reading.bars([reading.page_of([row])], STOCK, Interval.D1, WEEK),
+        lambda: reading.market([row], day("2026-02-27")),
+        lambda: rows_of({"results": row, "count": row.get("n")}),
+    )
+    for read in readers:
+        with suppress(BadReply):
+            read()
 
 
 # --- recorded answers ---
