@@ -308,7 +308,7 @@ class _Loop:
 
     def __init__(self, name: str, client: httpx.AsyncClient) -> None:
         self.client = client
-        self.loop = asyncio.new_event_loop()
+        self.loop = _NameLoop()
         self._thread = threading.Thread(target=self.loop.run_forever, name=name, daemon=True)
         self._thread.start()
 
@@ -325,6 +325,31 @@ class _Loop:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
         await self.client.aclose()
+
+
+class _NameLoop(asyncio.SelectorEventLoop):
+    """Looks names up in daemon threads, not in the loop's pool.
+
+    A resolver may be silent for half a minute, and Python waits for threads of a pool when it ends.
+    """
+
+    async def getaddrinfo(self, host: Any, port: Any, **given: Any) -> Any:
+        found: asyncio.Future[Any] = self.create_future()
+
+        def look_up() -> None:
+            try:
+                result = socket.getaddrinfo(host, port, **given)
+            except (OSError, UnicodeError) as error:
+                tell(found.set_exception, error)
+            else:
+                tell(found.set_result, result)
+
+        def tell(way: Callable[[Any], None], what: Any) -> None:
+            with suppress(RuntimeError):  # the loop was closed meanwhile
+                self.call_soon_threadsafe(lambda: None if found.done() else way(what))
+
+        threading.Thread(target=look_up, name="name-look-up", daemon=True).start()
+        return await found
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:

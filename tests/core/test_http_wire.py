@@ -5,9 +5,12 @@ from __future__ import annotations
 import gzip
 import logging
 import socket
+import subprocess
+import sys
 import threading
 import time
 from email.utils import formatdate
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +29,7 @@ from core.practice.loopback import LoopbackServer, Reply, Request
 from core.providers.http_wire import HttpWire, retry_after_s, until
 from core.runs import RunControl
 
+ROOT = Path(__file__).resolve().parents[2]
 KEY = "practice/key"
 BASES = {"data": "https://data.example.com", "trading": "https://trading.example.com/sub"}
 
@@ -253,6 +257,46 @@ def test_a_name_that_is_not_found(wire_to, monkeypatch):
     with monkeypatch.context() as patched, pytest.raises(ProviderDown, match="computer online"):
         patched.setattr(socket, "getaddrinfo", not_found)
         ask(wire)
+
+
+SILENT_RESOLVER = """
+import socket, threading
+from core.errors import Cancelled
+from core.providers.http_wire import HttpWire
+from core.runs import RunControl
+
+class Line:
+    def reserve(self, control=None):
+        return 0.0
+
+asked, control = threading.Event(), RunControl()
+
+def silent(*_args, **_given):
+    asked.set()
+    threading.Event().wait()
+
+socket.getaddrinfo = silent
+bases = {"data": "https://data.example.com"}
+wire = HttpWire("acme", "Acme", Line(), base_urls=bases, deadline_s=600, practice=None)
+threading.Thread(target=lambda: asked.wait() and control.cancel()).start()
+try:
+    wire.get("data", "/", {}, control)
+except Cancelled:
+    print("cancelled")
+wire.close()
+"""
+
+
+def test_a_silent_resolver_does_not_keep_the_program_from_ending():
+    ran = subprocess.run(
+        [sys.executable, "-c", SILENT_RESOLVER],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert (ran.stdout.strip(), ran.stderr) == ("cancelled", "")
 
 
 @pytest.fixture
