@@ -74,18 +74,24 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class _Days:
-    """A symbol's days as arrays: name (midnight UTC of its date), begin, end, and figures."""
+    """A symbol's days as arrays: their midnights (UTC seconds), trading hours, and figures."""
 
-    name: NDArray[np.int64]
+    start: NDArray[np.int64]
     begin: NDArray[np.int64]
     end: NDArray[np.int64]
     prices: NDArray[np.float64]  # open, high, low, close
     volume: NDArray[np.float64]
 
 
+@lru_cache(maxsize=20_000)
 def stamp(at: float) -> str:
     """A moment as Alpaca writes it."""
     return dt.datetime.fromtimestamp(at, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def shared(bar: Bar, share: float) -> Bar:
+    """The bar with this share of its volume and trades."""
+    return Bar(bar.t, bar.o, bar.h, bar.l, bar.c, bar.v * share, max(int(bar.n * share), 1))
 
 
 def timeframe(text: str) -> tuple[int, str] | None:
@@ -136,7 +142,7 @@ class BarBook:
             found = self._daily(symbol, days, start, end, frame, crypto=crypto)
         if not crypto:
             found = self._on_basis(symbol, found, adjusted=adjusted)
-        return [replace(bar, v=bar.v * share, n=max(int(bar.n * share), 1)) for bar in found]
+        return found if share == 1.0 else [shared(bar, share) for bar in found]
 
     def last(self, symbol: str, *, crypto: bool = False) -> list[Bar]:
         """The last two days that have begun, the newer one last."""
@@ -146,18 +152,18 @@ class BarBook:
     def _made_days(self, symbol: str, crypto: bool) -> _Days:  # noqa: FBT001 - cached by position
         import numpy as np
 
-        name, begin, end = _sessions(crypto=crypto)
+        start, begin, end = _sessions(crypto=crypto)
         chance = np.random.default_rng(zlib.crc32(f"{self._seed}|{symbol}".encode()))
         base = float(chance.uniform(8, 400)) * (50 if crypto else 1)
         # Row by row, so that a calendar that grows does not change the days before.
-        drawn = chance.standard_normal((len(name), 5))
+        drawn = chance.standard_normal((len(start), 5))
         close = base * np.exp(np.cumsum(0.0003 + 0.017 * drawn[:, 0]))
         opened = np.concatenate(([base], close[:-1])) * np.exp(0.004 * drawn[:, 1])
         high = np.maximum(opened, close) * (1 + 0.006 * np.abs(drawn[:, 2]))
         low = np.minimum(opened, close) * (1 - 0.006 * np.abs(drawn[:, 3]))
         prices = np.round(np.stack([opened, high, low, close], axis=1), 2)
         volume = np.floor(np.exp(13.0 + 0.4 * drawn[:, 4]))
-        return _Days(name, begin, end, np.maximum(prices, 0.01), volume)
+        return _Days(start, begin, end, np.maximum(prices, 0.01), volume)
 
     def _daily(
         self,
@@ -171,44 +177,58 @@ class BarBook:
     ) -> list[Bar]:
         now = self._clock.now()
         zone = _CENTRAL if crypto else NEW_YORK
-        low = _period(dt.datetime.fromtimestamp(max(start, 0), zone).date(), frame)
-        first = int(days.name.searchsorted(_name(low)))
-        found: dict[dt.date, list[Bar]] = {}
-        for at in range(first, len(days.name)):
-            if days.begin[at] > now or _midnight(days.name[at], zone) > end:
-                break
-            day = dt.datetime.fromtimestamp(int(days.name[at]), dt.UTC).date()
-            found.setdefault(_period(day, frame), []).append(self._day(symbol, days, at, crypto))
-        bars = [_joined(_midnight(_name(day), zone), group) for day, group in found.items()]
-        return [bar for bar in bars if start <= bar.t <= end]
-
-    def _day(self, symbol: str, days: _Days, at: int, crypto: bool) -> Bar:  # noqa: FBT001
-        if days.end[at] <= self._clock.now():
-            o, h, low, c = days.prices[at].tolist()
-            volume = float(days.volume[at])
-            return Bar(0, o, h, low, c, volume, int(volume // 90))
-        return _joined(0, list(self._minutes(symbol, days, at, crypto=crypto)))
+        since = max(start, 0.0)
+        if frame[1] != "Day":
+            day = dt.datetime.fromtimestamp(since, zone).date()
+            since = _midnight(_name(_period(day, frame)), zone)
+        first = int(days.start.searchsorted(since))
+        last = int(
+            min(days.begin.searchsorted(now, "right"), days.start.searchsorted(end, "right"))
+        )
+        columns = (days.start, *days.prices.T, days.volume)
+        bars = [
+            Bar(t, o, h, low, c, v, int(v // 90))
+            for t, o, h, low, c, v in zip(
+                *(column[first:last].tolist() for column in columns), strict=True
+            )
+        ]
+        if bars and days.end[last - 1] > now:
+            bars[-1] = _joined(bars[-1].t, list(self._minutes(symbol, days, last - 1, crypto)))
+        if frame[1] == "Day":
+            return bars
+        groups: dict[dt.date, list[Bar]] = {}
+        for bar in bars:
+            day = dt.datetime.fromtimestamp(bar.t, zone).date()
+            groups.setdefault(_period(day, frame), []).append(bar)
+        joined = [_joined(_midnight(_name(day), zone), group) for day, group in groups.items()]
+        return [bar for bar in joined if start <= bar.t <= end]
 
     def _intraday(
         self, symbol: str, days: _Days, length: int, start: float, end: float, *, crypto: bool
     ) -> Iterator[Bar]:
         first = int(days.end.searchsorted(start, side="right"))
-        for at in range(first, len(days.name)):
+        for at in range(first, len(days.start)):
             if days.begin[at] > min(end, self._clock.now()):
                 return
             groups: dict[int, list[Bar]] = {}
-            for bar in self._minutes(symbol, days, at, crypto=crypto):
+            for bar in self._minutes(symbol, days, at, crypto):
                 groups.setdefault(bar.t // length * length, []).append(bar)
             yield from (_joined(t, group) for t, group in groups.items() if start <= t <= end)
 
-    def _minutes(self, symbol: str, days: _Days, at: int, *, crypto: bool) -> Iterator[Bar]:
+    def _minutes(
+        self,
+        symbol: str,
+        days: _Days,
+        at: int,
+        crypto: bool,  # noqa: FBT001
+    ) -> Iterator[Bar]:
         """The minutes of one day that have begun: from its open to its close by way of its
         extremes."""
         import numpy as np
 
         opened, high, low, close = days.prices[at].tolist()
         count = int(days.end[at] - days.begin[at]) // 60
-        seed = zlib.crc32(f"{self._seed}|{symbol}|{days.name[at]}|{crypto}".encode())
+        seed = zlib.crc32(f"{self._seed}|{symbol}|{days.start[at]}|{crypto}".encode())
         chance = np.random.default_rng(seed)
         walk = np.cumsum(chance.standard_normal(count + 1))
         along = np.linspace(0.0, 1.0, count + 1)
@@ -238,18 +258,19 @@ class BarBook:
 
 @lru_cache(maxsize=2)
 def _sessions(*, crypto: bool) -> tuple[Any, Any, Any]:
-    """Name, begin and end of all days."""
+    """Midnight, begin and end of all days."""
     import numpy as np
 
     if crypto:
         first = _name(dt.date.fromisoformat(_CRYPTO_BEGINS))
         days = np.arange(first, first + 40 * 366 * _DAY_S, _DAY_S, dtype=np.int64)
         begins = np.array([_midnight(day, _CENTRAL) for day in days.tolist()], dtype=np.int64)
-        return days[:-1], begins[:-1], begins[1:]
+        return begins[:-1], begins[:-1], begins[1:]
     found = table(AssetClass.STOCK)
     assert found is not None  # noqa: S101 - only crypto has no table
     kept = found.ts >= _name(dt.date.fromisoformat(_STOCKS_BEGIN))
-    return found.ts[kept], found.open_at[kept], found.close_at[kept]
+    starts = [_midnight(day, NEW_YORK) for day in found.ts[kept].tolist()]
+    return np.array(starts, dtype=np.int64), found.open_at[kept], found.close_at[kept]
 
 
 def _name(day: dt.date) -> int:

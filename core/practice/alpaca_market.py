@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from core.practice import alpaca_options
-from core.practice.alpaca_bars import IEX_SHARE, Bar, BarBook, stamp, timeframe
+from core.practice.alpaca_bars import IEX_SHARE, Bar, BarBook, shared, stamp, timeframe
 from core.practice.universe import Listing
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Market:
         if query.get("feed", "indicative") == "opra" and self._plan == "basic":
             raise Refusal(403, "subscription does not permit querying OPRA data", 42210000)
         limit = _whole(query.get("limit", "100"), "limit", MAX_CONTRACTS)
-        listing = self._listings.get(symbol)
+        listing = self._known(symbol)
         contracts: dict[str, Any] = {}
         if listing is not None and listing.kind in ("common", "etf"):
             price = self._book.last(symbol)[-1].c
@@ -114,6 +114,11 @@ class Market:
             "snapshots": {name: wanted[name] for name in names[:limit]},
             "next_page_token": token,
         }
+
+    def _known(self, symbol: str) -> Listing | None:
+        """The security, if it trades: an inactive one has no data."""
+        listing = self._listings.get(symbol)
+        return None if listing is None or listing.status == "unknown" else listing
 
     def _symbols(self, query: Mapping[str, str]) -> list[str]:
         return self._valid(query, _STOCK)
@@ -180,8 +185,7 @@ class Market:
         adjustment = query.get("adjustment", "raw")
         if adjustment not in _ADJUSTMENTS:
             raise Refusal(400, f"invalid adjustment: {adjustment}")
-        listing = self._listings.get(symbol)
-        if listing is None or listing.status == "unknown":
+        if self._known(symbol) is None:
             return []
         return self._book.bars(
             symbol,
@@ -196,8 +200,7 @@ class Market:
     def _snapshot(
         self, symbol: str, *, crypto: bool = False, share: float = 1.0
     ) -> dict[str, Any] | None:
-        listing = self._listings.get(symbol)
-        if listing is None or listing.status == "unknown":
+        if self._known(symbol) is None:
             return None
         now = self._clock.now()
         days = self._book.last(symbol, crypto=crypto)
@@ -205,14 +208,10 @@ class Market:
         minutes = self._book.bars(symbol, (1, "Min"), since, now, crypto=crypto)
         minute = minutes[-1] if minutes else days[-1]
         price, at = days[-1].c, stamp(minute.t + 59)
-        rows = [_shared(bar, share).row(whole=not crypto) for bar in (minute, *reversed(days))]
+        rows = [shared(bar, share).row(whole=not crypto) for bar in (minute, *reversed(days))]
         named = dict(zip(("minuteBar", "dailyBar", "prevDailyBar"), rows, strict=False))
         quote = {"t": at, "bp": round(price - 0.01, 2), "bs": 1, "ap": price + 0.01, "as": 1}
         return {"latestTrade": {"t": at, "p": price, "s": 100}, "latestQuote": quote} | named
-
-
-def _shared(bar: Bar, share: float) -> Bar:
-    return Bar(bar.t, bar.o, bar.h, bar.l, bar.c, bar.v * share, max(int(bar.n * share), 1))
 
 
 def _whole(text: str, name: str, most: int) -> int:

@@ -26,7 +26,7 @@ from core.errors import (
 )
 from core.model import AssetClass
 from core.providers import OptionChain
-from core.providers.alpaca_bars import AlpacaBars, InvalidSymbols
+from core.providers.alpaca_bars import PROVIDER, AlpacaBars, InvalidSymbols
 from core.providers.alpaca_listings import listings_of
 from core.providers.alpaca_options import chain_parameters, quotes_of
 from core.providers.http_wire import Answer, HttpWire, until
@@ -80,7 +80,7 @@ class Alpaca:
     It also is a DirectorySource and an OptionSource. `bar_source` is the BatchBarSource.
     """
 
-    name = "alpaca"
+    name = PROVIDER
 
     def __init__(
         self,
@@ -281,7 +281,7 @@ class Alpaca:
             )
         kind, _, names = message.partition("invalid symbol:")
         if status == 400 and names and not kind.strip():
-            bad = [name.strip() for name in names.split(",") if name.strip()]
+            bad = [name.split()[0] for name in names.split(",") if name.strip()]
             return InvalidSymbols(self.name, bad)
         if status == 404:
             return NotFound(self.name, f"Alpaca does not know it ({message}).")

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     _Part: TypeAlias = tuple[NDArray[np.int64], NDArray[np.float64]]
 
+PROVIDER = "alpaca"
+
 BATCH = 200
 """Symbols in one question. Alpaca names no limit; an address should stay under 8 kB."""
 BARS_PER_PAGE = 10_000
@@ -64,8 +66,6 @@ class InvalidSymbols(NotFound):
 
 class Questions(Protocol):
     """How Alpaca is asked; see core.providers.alpaca.Alpaca."""
-
-    name: str
 
     def ask(
         self,
@@ -104,7 +104,7 @@ class AlpacaBars:
         sip_delay_s: float,
         clock: Clock,
     ) -> None:
-        self.name = f"{alpaca.name}:{feed}"
+        self.name = f"{PROVIDER}:{feed}"
         self._alpaca = alpaca
         self._feed = feed
         self._crypto_deadline_s = crypto_deadline_s
@@ -158,14 +158,14 @@ class AlpacaBars:
         return {
             symbol: Fetched(_frame(parts.get(symbol, []), asset_class, interval, span))
             if symbol in kept
-            else NotFound("alpaca", f"Alpaca does not know {symbol}.")
+            else NotFound(PROVIDER, f"Alpaca does not know {symbol}.")
             for symbol in symbols
         }
 
     def snapshot(self, symbol: str, asset_class: AssetClass, control: RunControl) -> LiveBar | None:
         """Today's bar so far, None before the first trade of the day; see BarSource."""
         if not self._may_know(symbol, asset_class):
-            raise NotFound("alpaca", f"Alpaca does not know {symbol}.")
+            raise NotFound(PROVIDER, f"Alpaca does not know {symbol}.")
         is_crypto = asset_class is AssetClass.CRYPTO
         path = "/v1beta3/crypto/us/snapshots" if is_crypto else "/v2/stocks/snapshots"
         parameters = {"symbols": symbol}
@@ -177,7 +177,7 @@ class AlpacaBars:
             found = (said["snapshots"] if is_crypto else said).get(symbol) or {}
             return _live_bar(found, self._clock.now(), UTC if is_crypto else NEW_YORK)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise BadReply("alpaca", "Alpaca's snapshot makes no sense.") from error
+            raise BadReply(PROVIDER, "Alpaca's snapshot makes no sense.") from error
 
     def _may_know(self, symbol: str, asset_class: AssetClass) -> bool:
         """False for what Alpaca has refused before, and for spellings that it would refuse."""
@@ -193,7 +193,7 @@ class AlpacaBars:
     def _remember(self, asked: Sequence[str], refused: InvalidSymbols) -> None:
         known = set(asked) & set(refused.symbols)
         if not known:
-            raise BadReply("alpaca", "Alpaca refuses a symbol that was not asked for.") from None
+            raise BadReply(PROVIDER, "Alpaca refuses a symbol that was not asked for.") from None
         with self._lock:
             self._unknown |= known
 
@@ -235,7 +235,7 @@ class AlpacaBars:
         ):
             for symbol, rows in page.items():
                 if symbol not in symbols:
-                    raise BadReply("alpaca", f"Alpaca answered about {symbol[:20]} instead.")
+                    raise BadReply(PROVIDER, f"Alpaca answered about {symbol[:20]} instead.")
                 if rows:
                     parts[symbol].append(_part(rows))
         return parts
@@ -267,7 +267,7 @@ def _part(rows: Any) -> _Part:
         ]
         return starts, np.array(figures, dtype=np.float64)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise BadReply("alpaca", "Alpaca's bars make no sense.") from error
+        raise BadReply(PROVIDER, "Alpaca's bars make no sense.") from error
 
 
 def _seconds(texts: Sequence[str]) -> NDArray[np.int64]:
