@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import BadInput, UnknownSymbol
 from core.model import AssetClass, Kind, SectorStatus, SymbolInfo, canonical_symbol
+from core.securities import INELIGIBLE, asset_class_of
 from core.store import symbols as stored
 
 if TYPE_CHECKING:
@@ -18,23 +19,9 @@ if TYPE_CHECKING:
     from core.model import SymbolColumns
     from core.store import Store
 
+__all__ = ["INELIGIBLE", "add", "adopt", "columns", "info", "listing", "read_csv"]
+
 MAX_IMPORT_BYTES = 50_000_000
-
-INELIGIBLE: dict[Kind, str] = {
-    Kind.WARRANT: "warrant: the provider keeps no profile of warrants",
-    Kind.UNIT: "unit: the provider keeps no profile of units",
-    Kind.RIGHT: "right: the provider keeps no profile of rights",
-    Kind.PREFERRED: "preferred share: its company is listed under the common share",
-    Kind.NOTE: "note: a debt security has no sector of its own",
-    Kind.TEST: "test issue: exchanges list it to try their systems",
-}
-"""Security types for which a sector is never asked, with the reason that the user reads."""
-
-CLASSES: dict[Kind, AssetClass] = {
-    Kind.ETF: AssetClass.FUND,
-    Kind.ETN: AssetClass.FUND,
-    Kind.FUND: AssetClass.FUND,
-}
 
 
 def listing(
@@ -45,7 +32,7 @@ def listing(
     return SymbolInfo(
         symbol=canonical_symbol(symbol),
         name=name.strip()[:200],
-        asset_class=CLASSES.get(kind, AssetClass.STOCK),
+        asset_class=asset_class_of(kind),
         kind=kind,
         exchange=exchange.strip().upper()[:20],
         sector_status=SectorStatus.INELIGIBLE if reason else SectorStatus.NEVER_ASKED,

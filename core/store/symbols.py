@@ -28,6 +28,8 @@ IN_CHUNK = 900
 
 FUNDS = (Kind.ETF, Kind.ETN, Kind.FUND)
 
+_UNLOCKED = symbols.c.sector_locked == 0
+
 _INFO = (
     symbols.c.symbol,
     symbols.c.name,
@@ -51,7 +53,7 @@ def upsert_listings(connection: Connection, listings: Iterable[SymbolInfo], *, n
     """Add the symbols and refresh what the listing says of known ones; how many were given.
 
     Sectors are left alone: a listing knows nothing of them. Only the eligibility that follows from
-    the security type is brought up to date.
+    the security type is brought up to date, and not that of a locked symbol.
     """
     given = list(listings)
     # PostgreSQL refuses to update a row twice in one statement, so the last of several counts.
@@ -66,12 +68,11 @@ def upsert_listings(connection: Connection, listings: Iterable[SymbolInfo], *, n
             "kind": new.kind,
             "exchange": new.exchange,
             "tradable": new.tradable,
-            "sector_status": _status_after_listing(new),
-            "sector_error": case(
-                (new.sector_status == SectorStatus.INELIGIBLE, new.sector_error),
-                (symbols.c.sector_status == SectorStatus.INELIGIBLE, None),
-                else_=symbols.c.sector_error,
+            "ineligible": new.ineligible,
+            "sector_status": _after_listing(
+                new, symbols.c.sector_status, SectorStatus.INELIGIBLE, SectorStatus.NEVER_ASKED
             ),
+            "sector_error": _after_listing(new, symbols.c.sector_error, new.sector_error, None),
         }
         connection.execute(
             statement.on_conflict_do_update(index_elements=[symbols.c.symbol], set_=changes), rows
@@ -100,24 +101,28 @@ def _listing_row(info: SymbolInfo, now: int) -> dict[str, Any]:
         "tradable": int(info.tradable),
         "sector_status": info.sector_status,
         "sector_error": info.sector_error,
+        "ineligible": info.sector_error if info.sector_status is SectorStatus.INELIGIBLE else None,
         "added_at": now,
     }
 
 
-def _status_after_listing(new: Any) -> ColumnElement[str]:
+def _after_listing(
+    new: Any, stored: ColumnElement[Any], if_ineligible: Any, if_eligible: Any
+) -> ColumnElement[Any]:
+    """What becomes of a column when the listing says that a symbol without an answer may not be
+    asked for, or may be again; anything else, and what is locked, stays as it is stored."""
     old = symbols.c.sector_status
-    becomes_ineligible = and_(
-        new.sector_status == SectorStatus.INELIGIBLE,
-        or_(old == SectorStatus.NEVER_ASKED, old == SectorStatus.FAILED),
+    # Spelled out, since IN cannot be used for many rows at once.
+    waiting = or_(
+        old == SectorStatus.NEVER_ASKED,
+        old == SectorStatus.FAILED,
+        old == SectorStatus.INELIGIBLE,
     )
+    becomes_ineligible = and_(new.sector_status == SectorStatus.INELIGIBLE, waiting, _UNLOCKED)
     becomes_eligible = and_(
-        new.sector_status != SectorStatus.INELIGIBLE, old == SectorStatus.INELIGIBLE
+        new.sector_status != SectorStatus.INELIGIBLE, old == SectorStatus.INELIGIBLE, _UNLOCKED
     )
-    return case(
-        (becomes_ineligible, SectorStatus.INELIGIBLE.value),
-        (becomes_eligible, SectorStatus.NEVER_ASKED.value),
-        else_=old,
-    )
+    return case((becomes_ineligible, if_ineligible), (becomes_eligible, if_eligible), else_=stored)
 
 
 def info(connection: Connection, symbol: str) -> SymbolInfo | None:
@@ -251,13 +256,16 @@ def work_list(
 
 def _in_scope(scope: Scope, now: int) -> ColumnElement[bool]:
     status = symbols.c.sector_status
-    free = and_(symbols.c.sector_locked == 0, status != SectorStatus.INELIGIBLE)
+    free = and_(_UNLOCKED, status != SectorStatus.INELIGIBLE)
+    # Of a delisted company providers know less every year: what is known of it is not asked again.
+    listed = symbols.c.active == 1
     answered = [SectorStatus.FOUND, SectorStatus.NONE, SectorStatus.NOT_FOUND]
     unknown = [SectorStatus.NONE, SectorStatus.NOT_FOUND, SectorStatus.FAILED]
     by_kind = {
         ScopeKind.NEVER_ASKED: status == SectorStatus.NEVER_ASKED,
-        ScopeKind.UNKNOWN: status.in_(unknown),
+        ScopeKind.UNKNOWN: and_(listed, status.in_(unknown)),
         ScopeKind.OLDER: and_(
+            listed,
             status.in_(answered),
             or_(
                 symbols.c.sector_last_updated.is_(None),
@@ -281,14 +289,19 @@ def record_answer(
 ) -> None:
     """Store a provider's authoritative answer, and log it when it differs from the last one.
 
-    A locked symbol keeps what the user set.
+    A locked symbol keeps what the user set. A delisted one keeps a sector that was found while it
+    was listed, if all that the provider says now is that it has none or knows no such symbol.
     """
     old = connection.execute(
-        select(symbols.c.id, symbols.c.sector, symbols.c.industry, symbols.c.sector_status).where(
-            symbols.c.symbol == symbol, symbols.c.sector_locked == 0
-        )
+        select(
+            symbols.c.id,
+            symbols.c.sector,
+            symbols.c.industry,
+            symbols.c.sector_status,
+            symbols.c.active,
+        ).where(symbols.c.symbol == symbol, _UNLOCKED)
     ).first()
-    if old is None:
+    if old is None or (not old.active and old.sector and not sector):
         return
     connection.execute(
         update(symbols)
@@ -326,7 +339,7 @@ def record_failure(connection: Connection, symbol: str, reason: str, *, give_up_
     gives_up = and_(symbols.c.sector_status == SectorStatus.NEVER_ASKED, attempts >= give_up_after)
     connection.execute(
         update(symbols)
-        .where(symbols.c.symbol == symbol, symbols.c.sector_locked == 0)
+        .where(symbols.c.symbol == symbol, _UNLOCKED)
         .values(
             sector_attempts=attempts,
             sector_error=reason,
