@@ -203,7 +203,7 @@ def test_a_day_is_its_date_in_new_york(scripted, script, control):
     script.says(page(A=[bar("2024-03-08T05:00:00Z", 1.0), bar("2024-03-11T04:00:00Z", 2.0)]))
     frame = ask(scripted, ["A"], control, over=span("2024-03-01", "2024-04-01"))["A"].frame
     assert [str(day.date()) for day in frame.index] == ["2024-03-08", "2024-03-11"]
-    script.says(page(**{"BTC/USD": [bar("2024-03-08T06:00:00Z"), bar("2024-03-11T05:00:00Z")]}))
+    script.says(page(**{"BTC/USD": [bar("2024-03-08T00:00:00Z"), bar("2024-03-11T05:00:00Z")]}))
     found = ask(
         scripted, ["BTC/USD"], control, asset_class=CRYPTO, over=span("2024-03-01", "2024-04-01")
     )
@@ -325,6 +325,14 @@ def test_bars_out_of_order_twice_or_out_of_the_span(scripted, script, control):
     frame = ask(scripted, ["A"], control)["A"].frame
     assert [str(day.date()) for day in frame.index] == ["2026-02-24", "2026-02-25"]
     assert frame["close"].tolist() == [2.5, 3.0]
+
+
+def test_of_a_bar_that_comes_twice_the_later_counts(scripted, script, control):
+    days = [f"2024-{month:02d}-{day:02d}T12:00:00Z" for month in (1, 2, 3) for day in range(1, 29)]
+    script.says(page("t1", A=[bar(day, 1.0) for day in days]), page(A=[bar(day) for day in days]))
+    over = span("2024-01-01", "2024-04-01")
+    frame = ask(scripted, ["A"], control, over=over)["A"].frame
+    assert frame["close"].tolist() == [10.0] * 84
 
 
 def test_figures_that_may_be_missing(scripted, script, control):
