@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import sqlite3
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -114,10 +115,52 @@ def record_upkeep(path: Path, log: str, word: str, source: str) -> None:
     recorder.save(Path(log))
 
 
+def hold(path: Path, seconds: str = "") -> None:
+    """Hold the write lock so long, or until a line comes in."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    say("held")
+    if seconds:
+        time.sleep(float(seconds))
+    else:
+        sys.stdin.readline()
+    connection.close()
+
+
+def interleave(path: Path, which: str, of: str, writes: str) -> None:
+    """Write every second slice of one series, with the neighbours' bars around it."""
+    whole = frame(100)
+    with MarketCache(path, clock=ManualClock(NOON)) as cache:
+        for number in range(int(writes)):
+            first = (number * int(of) + int(which)) * 2
+            cache.set("SHARED", whole.iloc[max(first - 2, 0) : first + 4], "yahoo")
+            say(number)
+
+
+def without_log(path: Path) -> None:
+    """Use a cache where files have no shared memory, as on some network drives."""
+    from core.store import Store
+    from tests.faults.disk import Recorder
+
+    recorder = Recorder(without_shared_memory=True)
+    recorder.install()
+    store = Store.open(path, clock=ManualClock(NOON))
+    with store.read() as connection:
+        say(connection.exec_driver_sql("PRAGMA journal_mode").scalar())
+        say(connection.exec_driver_sql("PRAGMA synchronous").scalar())
+    cache = MarketCache(store=store, clock=ManualClock(NOON))
+    for number in range(2):
+        write_batch(cache, number)
+        say(number)
+    store.close()
+
+
 def say(text: object) -> None:
     print(text, flush=True)
 
 
 if __name__ == "__main__":
-    words = {one.__name__: one for one in (bulk, record, record_upkeep)}
+    words = {
+        one.__name__: one for one in (bulk, record, record_upkeep, hold, interleave, without_log)
+    }
     words[sys.argv[1]](Path(sys.argv[2]), *sys.argv[3:])
