@@ -125,11 +125,13 @@ def refuse_replaced(path: Path, opened: tuple[int, int]) -> None:
 
     SQLite would go on writing into a file that nobody can find any more.
     """
-    if not path.exists() or identity(path) != opened:
-        raise StoreUnavailable(
-            f"{path} was moved, deleted or replaced while it was open. Nothing was written. "
-            "Put it back, or open the cache anew."
-        )
+    with suppress(StoreUnavailable):
+        if identity(path) == opened:
+            return
+    raise StoreUnavailable(
+        f"{path} was moved, deleted or replaced while it was open. Nothing was written. "
+        "Put it back, or open the cache anew."
+    )
 
 
 def _configure(connection: sqlite3.Connection, *, read_only: bool) -> None:

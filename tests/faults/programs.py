@@ -8,7 +8,9 @@ Each line on standard output says that something was committed.
 from __future__ import annotations
 
 import itertools
+import os
 import sqlite3
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -24,6 +26,9 @@ from core.ranges import ts_of
 from core.sessions import sessions
 
 NOON = float(ts_of("2024-06-03T16:00"))
+NOBODY = 65_534
+MARK = "ended:"
+
 BATCH = 12
 """Symbols in one bulk write."""
 
@@ -155,12 +160,50 @@ def without_log(path: Path) -> None:
     store.close()
 
 
+def program_log(path: Path) -> None:
+    """Let a process write three batches and be killed, so that they are in the log only."""
+    command = [sys.executable, "-m", "tests.faults.programs", "bulk", str(path), "2"]
+    root = Path(__file__).resolve().parents[2]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for _ in range(3):
+            process.stdout.readline()
+        process.kill()
+
+
+def as_nobody(path: Path, scratch: str) -> None:
+    """Run the command line without root's rights; a word and its exit code on each line."""
+
+    from core.cli import main
+
+    # Everything is imported while the interpreter's files can still be read.
+    warm = ["--data-dir", scratch, "--db", str(path)]
+    for words in (["check"], ["query", "B0S0"], ["gaps", "B0S0"], ["sectors", "status"]):
+        main([*warm, *words, "--json"])
+    main([*warm, "export", "B0S0", "--output", f"{scratch}/warm.csv"])
+    path.chmod(0o444)
+    path.parent.chmod(0o555)
+    Path(scratch).chmod(0o777)
+    os.setgroups([])
+    os.setgid(NOBODY)
+    os.setuid(NOBODY)
+    out = f"{scratch}/out.csv"
+    for words in (
+        ["stats"], ["symbols"], ["jobs"], ["query", "B0S0"], ["gaps", "B0S0"], ["check"],
+        ["undo", "--list"], ["sectors", "status"], ["export", "B0S0", "--output", out],
+        ["backup", f"{scratch}/copy.db"], ["export", "B0S0", "--output", f"{path}.csv"],
+        ["backup"], ["clear", "--confirm"], ["vacuum"], ["cleanup"], ["undo"],
+        ["restore", f"{scratch}/copy.db", "--confirm"], ["salvage", f"{path}.saved"],
+    ):  # fmt: skip
+        code = main([*warm, *words])
+        say(f"\n{MARK} {words[0]} {code}")
+
+
 def say(text: object) -> None:
     print(text, flush=True)
 
 
 if __name__ == "__main__":
-    words = {
-        one.__name__: one for one in (bulk, record, record_upkeep, hold, interleave, without_log)
-    }
-    words[sys.argv[1]](Path(sys.argv[2]), *sys.argv[3:])
+    words = (bulk, record, record_upkeep, hold, interleave, without_log, as_nobody)
+    named: dict[str, Any] = {one.__name__: one for one in words}
+    named[sys.argv[1]](Path(sys.argv[2]), *sys.argv[3:])

@@ -38,7 +38,7 @@ from core.runs import RunControl
 from core.store import Store, admission, migrations
 from core.store.schema import SCHEMA_VERSION
 from tests.faults.disk import sqlite_library
-from tests.faults.programs import NOON, batch, frame, write_batch
+from tests.faults.programs import MARK, NOON, batch, frame, write_batch
 
 ROOT = Path(__file__).resolve().parents[2]
 HOUR, DAY = 3_600, 86_400
@@ -623,6 +623,36 @@ def test_times_beyond_2038_are_kept_to_the_second(tmp_path: Path) -> None:
         copy = maintenance.backup(cache._store, clock=clock)
         assert maintenance.backups(copy.path.parent)[0].taken_at == int(clock.now())
     assert_sound(path, clock)
+
+
+# Read-only (R8)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to give up root's rights")
+def test_every_command_on_a_read_only_cache_answers_or_says_why(clock: ManualClock) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder, scratch = Path(name) / "cache", Path(name) / "scratch"
+        scratch.mkdir()
+        Path(name).chmod(0o755)
+        path = folder / "cache.db"
+        with MarketCache(path, clock=clock) as cache:
+            write_batch(cache, 0)
+        before = rows(path)
+        said, errors = program("as_nobody", path, scratch).communicate(timeout=150)
+        folder.chmod(0o700)
+        assert rows(path) == before
+        assert [one.name for one in folder.iterdir()] == ["cache.db"]
+    assert "Traceback" not in errors
+    ended = [line.split()[1:] for line in said.splitlines() if line.startswith(MARK)]
+    assert [one[0] for one in ended if one[1] == "0"] == [
+        *("stats", "symbols", "jobs", "query", "gaps", "check", "undo", "sectors"),
+        *("export", "backup"),
+    ]
+    refused = [one[0] for one in ended if one[1] == "1"]
+    assert refused == [
+        *("export", "backup", "clear", "vacuum", "cleanup", "undo", "restore", "salvage")
+    ]
+    assert len(errors.strip().splitlines()) >= len(refused)
 
 
 # Names (D2, I6)
