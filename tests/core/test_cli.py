@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -859,3 +860,17 @@ def test_a_cancelled_backup_leaves_nothing(path: Path, tmp_path: Path) -> None:
         maintenance.backup(store, tmp_path / "copy.db", control=control)
     store.close()
     assert list(tmp_path.glob("copy*")) == []
+
+
+def test_ctrl_c_while_modules_are_loaded_needs_no_traceback(path: Path, tmp_path: Path) -> None:
+    loading = tmp_path / "loading"
+    words = command(tmp_path, "--db", str(path), "stats")
+    # -v names each module as it is loaded; sqlalchemy is among the first that take long.
+    words.insert(1, "-v")
+    with loading.open("wb") as errors:
+        process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=errors)
+        while b"sqlalchemy" not in loading.read_bytes() and process.poll() is None:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+    assert b"Traceback" not in loading.read_bytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -189,11 +190,18 @@ def kills_in_upkeep(folder: Path, rounds: int) -> None:
     ]
     old = rows(path)
     original = path.read_bytes()
+    lasted = {}
+    for word in words:
+        begun = time.monotonic()
+        assert start(*command(path, *word)).wait(120) == 0
+        lasted[word] = time.monotonic() - begun
+        shutil.rmtree(folder / "backups", ignore_errors=True)
+        path.write_bytes(original)
     for number in range(rounds):
         word = words[number % len(words)]
         before = rows(path)
         process = start(*command(path, *word))
-        time.sleep(random.uniform(0.3, 1.6))
+        time.sleep(lasted[word] * random.uniform(0.5, 1.0))
         kill(process)
         after = rows(path)
         assert after in ([], before, rows(source)), word
