@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.cli import arguments
 from core.cli.output import BLOCKED, DONE, FAILED, STOPPED, as_json, moment, note, say, watch
-from core.errors import BadInput, SettingsError
+from core.errors import BadInput
 from core.model import RunState, Scope, ScopeKind
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def add(commands: Any) -> None:
         default=ScopeKind.NEVER_ASKED.value,
         help="never_asked (default); unknown: has none, not found, failed; older: see --days",
     )
-    refresh.add_argument("--days", type=int, default=None, help="age for --scope older")
+    refresh.add_argument("--days", type=arguments.days, metavar="N", help="age for --scope older")
     refresh.add_argument("--symbols", metavar="A,B,…", help="only these, whatever is known of them")
     refresh.add_argument("--max", type=arguments.count, metavar="N", help="at most N symbols")
     refresh.add_argument("--resume", action="store_true", help="go on with the run that stopped")
@@ -89,8 +89,6 @@ def _scope(services: Services, options: argparse.Namespace) -> Scope:
         wanted = tuple(part for part in options.symbols.replace(",", " ").split() if part)
         return Scope(ScopeKind.SELECTION, symbols=wanted, limit=options.max)
     days = options.days if options.days is not None else services.settings.sector_older_days
-    if days < 0:
-        raise SettingsError("--days cannot be negative.")
     return Scope(ScopeKind(options.scope), days=days, limit=options.max)
 
 
