@@ -35,7 +35,6 @@ from core.practice.alpaca import PRACTICE_KEY, PRACTICE_SECRET
 from core.practice.loopback import LoopbackServer, Reply, Request
 from core.providers.alpaca import Alpaca, Fill
 from core.providers.alpaca_bars import BATCH
-from core.providers.security_kinds import kind_of
 from core.ratelimit import Rate, RateLimiter, claim
 from core.runs import RunControl
 from core.spans import Span
@@ -562,48 +561,6 @@ def test_lists_that_are_cut_or_no_lists(scripted, script, control, body):
     script.says(body)
     with pytest.raises(BadReply):
         scripted.listings(STOCK, control)
-
-
-@pytest.mark.parametrize(
-    ("symbol", "name", "kind"),
-    [
-        ("AAPL", "Apple Inc. Common Stock", Kind.COMMON),
-        ("BRK.B", "Berkshire Hathaway Inc. Class B", Kind.COMMON),
-        ("SPY", "SPDR S&P 500 ETF Trust", Kind.ETF),
-        ("PFF", "iShares Preferred and Income Securities ETF", Kind.ETF),
-        ("ATMP", "iPath Select MLP ETN", Kind.ETN),
-        ("PHK", "Pimco High Income Fund", Kind.FUND),
-        ("BABA", "Alibaba Group Holding Limited American Depositary Shares", Kind.ADR),
-        ("WFC.PRZ", "Wells Fargo & Company Depositary Shares", Kind.PREFERRED),
-        ("ACHR.WS", "Archer Aviation Inc.", Kind.WARRANT),
-        ("CLSKW", "CleanSpark, Inc. - Warrant", Kind.WARRANT),
-        ("AAC.U", "Ares Acquisition Corporation", Kind.UNIT),
-        ("ALISU", "Calisa Acquisition Corp - Units", Kind.UNIT),
-        ("CRANR", "Crane Harbor Acquisition Corp. II - Rights", Kind.RIGHT),
-        ("SFB", "Stifel Financial Corporation 5.20% Senior Notes due 2047", Kind.NOTE),
-        ("KRSP", "Rice Acquisition Corporation 3 Class A Ordinary Shares", Kind.SPAC),
-        ("NGL", "NGL Energy Partners LP Common Units", Kind.MLP),
-        ("ZVZZT", "NASDAQ TEST STOCK", Kind.TEST),
-        ("BRO", "Brown & Brown Inc. (a warranty company)", Kind.COMMON),
-        ("X", "", Kind.COMMON),
-    ],
-)
-def test_kinds_of_securities(symbol, name, kind):
-    assert kind_of(symbol, name) is kind
-
-
-@pytest.mark.shared
-def test_kinds_of_the_whole_market(shared_data: Path):
-    """Against the directory's own column, made by other rules: ETF or fund is no difference."""
-    path = shared_data / "universe" / "universe_us.csv.gz"
-    rows = pd.read_csv(path, dtype=str, keep_default_na=False)
-    found = [kind_of(*one) for one in zip(rows["alpaca_symbol"], rows["name"], strict=True)]
-    funds = ("etf", "etn", "fund")
-    same = [
-        kind == wanted or (kind in funds and wanted in funds)
-        for kind, wanted in zip(found, rows["kind"], strict=True)
-    ]
-    assert np.mean(same) > 0.985
 
 
 # --- options ---
