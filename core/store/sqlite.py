@@ -276,27 +276,29 @@ def plain_errors(path: Path) -> Iterator[None]:
         if _is_environment(error):
             raise explain(error, path) from error
         raise
+    except UnicodeDecodeError as error:
+        raise _damaged(path) from error
 
 
 def explain(error: sqlite3.Error, path: Path) -> StoreError:
     """The sentence for a failure of SQLite."""
     name = path.name
     code = _code(error)
+    if _is_garbled(error):
+        return _damaged(path)
     if code in (sqlite3.SQLITE_FULL,) or _extended(error) == sqlite3.SQLITE_IOERR_WRITE:
         return StoreFull(
             f"There is no space left for {name}. What was saved before is safe. "
             "Free some space, then go on."
         )
+    if code == sqlite3.SQLITE_CORRUPT:
+        return _damaged(path)
     kinds: dict[int, tuple[type[StoreError], str]] = {
         sqlite3.SQLITE_BUSY: (StoreLocked, f"Another program is using {name}. Try again soon."),
         sqlite3.SQLITE_LOCKED: (StoreLocked, f"Another program is using {name}. Try again soon."),
         sqlite3.SQLITE_READONLY: (
             StoreReadOnly,
             f"{name} cannot be written: the file, its folder or the disk is read-only.",
-        ),
-        sqlite3.SQLITE_CORRUPT: (
-            DamagedStore,
-            f"{name} is damaged. Nothing was changed. Restore a backup, or open another file.",
         ),
         sqlite3.SQLITE_NOTADB: (NotACache, f"{name} is not a Stockyard cache. It was not touched."),
     }
@@ -307,8 +309,19 @@ def explain(error: sqlite3.Error, path: Path) -> StoreError:
     return kind(text)
 
 
+def _damaged(path: Path) -> DamagedStore:
+    return DamagedStore(
+        f"{path.name} is damaged. Nothing was changed. Restore a backup, or open another file."
+    )
+
+
+def _is_garbled(error: sqlite3.Error) -> bool:
+    """Whether a text in the file is not UTF-8; the driver has no code for that."""
+    return _code(error) == 0 and str(error).startswith("Could not decode to UTF-8")
+
+
 def _is_environment(error: sqlite3.Error) -> bool:
-    return _code(error) in (
+    return _is_garbled(error) or _code(error) in (
         sqlite3.SQLITE_BUSY,
         sqlite3.SQLITE_LOCKED,
         sqlite3.SQLITE_READONLY,

@@ -18,7 +18,7 @@ import pytest
 from core import maintenance
 from core.cache import MarketCache
 from core.clock import ManualClock
-from core.errors import CacheError, StoreError
+from core.errors import CacheError, DamagedStore, StoreError
 from core.export import find_series
 from core.store import Store
 from tests.faults.programs import BATCH, NOON, program_log, write_batch
@@ -217,6 +217,17 @@ def test_zeroed_pages_are_noticed_and_the_rest_is_saved(sound: Path, tmp_path: P
         saved += done.saved["bars"]
         assert_true(read_all(done.target), truth)
     assert saved > 0
+
+
+@pytest.mark.parametrize("where", [b"CREATE TABLE bars", b"B0S3"])
+def test_a_text_that_is_none_any_more_is_damage(sound: Path, tmp_path: Path, where: bytes) -> None:
+    path = next(copies(sound, tmp_path))
+    raw = path.read_bytes()
+    assert where in raw
+    path.write_bytes(raw.replace(where, where[:-1] + b"\xff"))
+    with pytest.raises(DamagedStore) as caught:
+        read_all(path)
+    assert_sentence(caught.value)
 
 
 @pytest.mark.slow

@@ -193,7 +193,9 @@ def kills_in_upkeep(folder: Path, rounds: int) -> None:
     lasted = {}
     for word in words:
         begun = time.monotonic()
-        assert start(*command(path, *word)).wait(120) == 0
+        whole = start(*command(path, *word))
+        said = whole.communicate(timeout=120)
+        assert whole.returncode == 0, said
         lasted[word] = time.monotonic() - begun
         shutil.rmtree(folder / "backups", ignore_errors=True)
         path.write_bytes(original)
