@@ -218,6 +218,30 @@ class PostgresServer:
         return copy / self.binaries.name
 
 
+class Replica(PostgresServer):
+    """A server that follows another one and answers reads only."""
+
+    def __init__(self, primary: PostgresServer) -> None:
+        super().__init__(primary.binaries)
+        self._primary = primary
+        self.password = primary.password
+
+    def _make_cluster(self) -> None:
+        self.binaries = self._reachable_binaries()
+        primary = self._primary
+        who = self._who()
+        who["env"] = {**who["env"], "PGPASSWORD": primary.password}
+        command = [
+            *(self.binaries / "pg_basebackup", "--pgdata", self.folder / "data"),
+            *("--host", "127.0.0.1", "--port", str(primary.port), "--username", OWNER),
+            *("--write-recovery-conf", "--wal-method", "stream", "--checkpoint", "fast"),
+            "--no-sync",
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, **who)
+        if done.returncode:
+            raise RuntimeError(f"pg_basebackup failed:\n{done.stderr[-1000:]}")
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

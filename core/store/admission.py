@@ -130,7 +130,8 @@ SELECT has_schema_privilege(n.oid, 'USAGE') FROM pg_namespace n WHERE n.nspname 
 _WRITABLE = """
 SELECT NOT pg_is_in_recovery() AND NOT current_setting('default_transaction_read_only')::bool
 """
-# What belongs to an extension is left out: some put a view or two into `public`.
+# What belongs to an extension is left out: some put a view or two into `public`. So is a partition
+# of a table in the schema, unless it has a trigger or a rule of its own: large caches may be cut up.
 _OBJECTS = """
 SELECT c.relname, c.relkind IN ('r', 'p') AND NOT EXISTS (
            SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal
@@ -143,6 +144,12 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = %s AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT EXISTS (
     SELECT FROM pg_depend d
     WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+AND NOT (c.relispartition AND c.relkind IN ('r', 'p')
+    AND EXISTS (
+        SELECT FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent
+        WHERE i.inhrelid = c.oid AND p.relnamespace = n.oid)
+    AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal)
+    AND NOT EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid))
 ORDER BY c.relname
 """
 
