@@ -187,7 +187,7 @@ def _undo(services: Services, options: argparse.Namespace) -> int:
         raise Misused("Give a number or --since, not both.")
     wanted: list[int | None] = [options.number]
     if options.since is not None:
-        writes = cache.last_writes(limit=1_000)
+        writes = cache.last_writes(limit=100_000)
         wanted = [one.id for one in writes if one.id >= options.since]
         if not wanted:
             raise Misused(f"There is no write number {options.since} or later to take back.")
