@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from core import universe
@@ -14,6 +14,7 @@ from core.fetch.questions import (
     OptionsQuestion,
     SessionQuestion,
     UniverseQuestion,
+    session_ts,
     subject_of,
 )
 from core.fetch.sources import provider_of, source_of
@@ -65,6 +66,7 @@ class Verdict:
 
 
 BarsAnswer: TypeAlias = "Mapping[str, Fetched | ProviderError]"
+SessionAnswer: TypeAlias = "Mapping[str, pd.DataFrame | ProviderError]"
 Finish: TypeAlias = "Callable[[Connection, list[Verdict]], None]"
 
 
@@ -86,10 +88,7 @@ class Desk:
             case BarsQuestion():
                 return self._bars(question, subjects, control)
             case SessionQuestion():
-                desk = self._sources.sessions(self.source)
-                if desk is None:
-                    raise BadInput(f"{self.source} does not answer by sessions.")
-                return desk.session(question.ts, control)
+                return self._sessions(subjects, control)
             case OptionsQuestion():
                 return self._sources.options(self.source).chain(subjects[0], control)
             case UniverseQuestion():
@@ -112,9 +111,7 @@ class Desk:
             case BarsQuestion():
                 self._keep_bars(question, lines, cast("BarsAnswer", answer), fetched_at, finish)
             case SessionQuestion():
-                self._keep_session(
-                    question, lines[0], cast("pd.DataFrame", answer), fetched_at, finish
-                )
+                self._keep_sessions(lines, cast("SessionAnswer", answer), fetched_at, finish)
             case OptionsQuestion():
                 self._keep_chain(lines[0], cast("OptionChain", answer), finish)
             case UniverseQuestion():
@@ -176,35 +173,60 @@ class Desk:
         columns = ["open", "high", "low", "close", "volume"]
         return Fetched(pd.DataFrame(columns=columns, index=pd.DatetimeIndex([]), dtype="float64"))
 
-    def _keep_session(
-        self,
-        question: SessionQuestion,
-        line: Line,
-        frame: pd.DataFrame,
-        fetched_at: float,
-        finish: Finish,
+    def _keep_sessions(
+        self, lines: Sequence[Line], answer: SessionAnswer, fetched_at: float, finish: Finish
     ) -> None:
-        with self._cache.store.read() as connection:
-            listed = worklists.classes_of(connection, [str(symbol) for symbol in frame.index])
-        adjustment = self._sources.bars(self.source).adjustment
+        """Store sessions together, each symbol's bars at once: one by one they take many times
+        longer. Lines that the answer does not cover get no verdict."""
+        frames = {day: one for day, one in answer.items() if not isinstance(one, ProviderError)}
+        by_class = self._listed_bars(frames)
         records = 0
-        for asset_class in (AssetClass.STOCK, AssetClass.FUND):
-            ours = [symbol for symbol in frame.index if listed.get(symbol) is asset_class]
-            if not ours:
-                continue
-            results = self._cache.set_session(
-                frame.loc[ours],
-                datetime.fromtimestamp(question.ts, tz=UTC).date(),
+        for asset_class, data in by_class.items():
+            results = self._cache.set_many(
+                data,
                 self.source,
                 asset_class,
-                adjustment=adjustment,
+                adjustment=self._sources.bars(self.source).adjustment,
                 fetched_at=fetched_at,
             )
             records += sum(int(result) for result in results.values())
-        detail = f"{len(frame):,} bars given, {records:,} stored for listed symbols"
-        outcome = STORED if len(frame) else EMPTY
+        verdicts = []
+        for line in lines:
+            found = answer.get(subject_of(line.item))
+            if isinstance(found, ProviderError):
+                verdicts.append(_verdict(line, found, None))
+            elif found is not None:
+                outcome = STORED if len(found) else EMPTY
+                share = records // len(frames)
+                verdicts.append(Verdict(line, outcome, f"{len(found):,} bars given", share))
         with self._cache.store.write() as connection:
-            finish(connection, [Verdict(line, outcome, detail, records)])
+            finish(connection, verdicts)
+
+    def _listed_bars(
+        self, frames: Mapping[str, pd.DataFrame]
+    ) -> dict[AssetClass, dict[str, pd.DataFrame]]:
+        """The bars of listed stocks and funds in these sessions, by class and symbol."""
+        import numpy as np
+        import pandas as pd
+
+        parts = [one.assign(ts=session_ts(day)) for day, one in frames.items() if len(one)]
+        if not parts:
+            return {}
+        whole = pd.concat(parts)
+        whole = whole.iloc[np.lexsort((whole["ts"], whole.index.to_numpy(dtype=object)))]
+        names = whole.index.to_numpy(dtype=object)
+        days = pd.DatetimeIndex(pd.to_datetime(whole.pop("ts").to_numpy(), unit="s"), name="date")
+        whole = whole.set_index(days)
+        starts = np.flatnonzero(np.r_[True, names[1:] != names[:-1]])
+        ends = np.r_[starts[1:], len(names)]
+        with self._cache.store.read() as connection:
+            listed = worklists.classes_of(connection, [str(name) for name in names[starts]])
+        found: dict[AssetClass, dict[str, pd.DataFrame]] = {}
+        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+            asset_class = listed.get(names[start])
+            if asset_class in (AssetClass.STOCK, AssetClass.FUND):
+                found.setdefault(asset_class, {})[names[start]] = whole.iloc[start:end]
+        return found
 
     def _keep_chain(self, line: Line, chain: OptionChain, finish: Finish) -> None:
         store = self._cache.store
@@ -239,6 +261,24 @@ class Desk:
             verdict = Verdict(line, STORED, _directory_words(change), change.listed)
         with store.write() as connection:
             finish(connection, [verdict])
+
+    def _sessions(self, days: Sequence[str], control: RunControl) -> SessionAnswer:
+        """Sessions asked for one after the other, up to the first that fails."""
+        desk = self._sources.sessions(self.source)
+        if desk is None:
+            raise BadInput(f"{self.source} does not answer by sessions.")
+        found: dict[str, pd.DataFrame | ProviderError] = {}
+        for day in days:
+            try:
+                found[day] = desk.session(session_ts(day), control)
+            except (NotFound, NoData, NotEntitled) as error:
+                found[day] = error
+            except ProviderError:
+                if not found:
+                    raise
+                # What was answered is stored; the next question meets the same trouble.
+                break
+        return found
 
     def _bars(
         self, question: BarsQuestion, symbols: Sequence[str], control: RunControl

@@ -29,7 +29,7 @@ from core.errors import (
 from core.fetch.keeping import FINAL, Desk, Verdict
 from core.fetch.orders import JobKind
 from core.fetch.planning import batch_of, per_question
-from core.fetch.questions import BarsQuestion, OptionsQuestion, question_of
+from core.fetch.questions import BarsQuestion, OptionsQuestion, SessionQuestion, question_of
 from core.fetch.sources import CRYPTO_LANE
 from core.intervals import DAY, Interval
 from core.model import AssetClass
@@ -55,6 +55,10 @@ WAIT_OUT_S = 120.0
 LIMITED_IN_A_ROW = 3
 LEASE_S = 300
 IDLE_S = 0.5
+SESSIONS_FOR_S = 2.0
+MOST_SESSIONS = 20
+"""Sessions of a quick provider are stored several at once; those of a slow one each by itself, so
+that little has to be asked again after a crash."""
 CANARIES = {AssetClass.STOCK: "AAPL", AssetClass.CRYPTO: "BTC/USD"}
 
 
@@ -86,6 +90,7 @@ class Lane:
         self._clock = ledger.clock
         self._failed_in_a_row = 0
         self._limited_in_a_row = 0
+        self._covered: set[int] = set()
 
     def work(self) -> LaneEnd:
         """Ask until nothing waits in the lane any more. Raises Cancelled and StoreError."""
@@ -151,12 +156,15 @@ class Lane:
             self._failed_in_a_row = 0
             return
         fetched_at = self._clock.now()
+        self._covered = set()
         self._ledger.persist(
             lambda: self._desk.keep(question, lines, answer, fetched_at, self._settle)
         )
+        self._give_back([line for line in lines if line.position not in self._covered])
 
     def _settle(self, connection: Connection, verdicts: list[Verdict]) -> None:
         """Record what became of lines, in the transaction that stores their answers."""
+        self._covered |= {one.line.position for one in verdicts}
         failed = [one for one in verdicts if one.error is not None]
         if len(failed) < len(verdicts):
             self._failed_in_a_row = 0
@@ -208,6 +216,9 @@ class Lane:
         """How many lines to ask at once. A batch that failed is asked again in smaller ones, so
         that one symbol cannot fail the rest for good."""
         question = question_of(text)
+        if isinstance(question, SessionQuestion):
+            per_second = 1.0 / self._sources.limits(self.provider).rate.interval_s
+            return max(1, min(MOST_SESSIONS, int(per_second * SESSIONS_FOR_S)))
         if not isinstance(question, BarsQuestion):
             return 1
         batch = batch_of(self._sources.bars(self._desk.source))

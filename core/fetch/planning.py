@@ -18,6 +18,7 @@ from core.fetch.questions import (
     SessionQuestion,
     UniverseQuestion,
     bars_question,
+    date_of,
     item_of,
     question_of,
 )
@@ -274,7 +275,7 @@ def _by_session(
         taken = {id(line) for line, _ in daily}
         result.extend(line for line in group if id(line) not in taken)
         result.extend(
-            (item_of(EVERYTHING, SessionQuestion(ts)), lane, str(SessionQuestion(ts))) for ts in due
+            (item_of(date_of(ts), SessionQuestion()), lane, str(SessionQuestion())) for ts in due
         )
     return result
 

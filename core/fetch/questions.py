@@ -32,7 +32,7 @@ class BarsQuestion:
     last: int
 
     def __str__(self) -> str:
-        dates = f"{_date(self.first)} {_date(self.last)}"
+        dates = f"{date_of(self.first)} {date_of(self.last)}"
         return f"bars {self.asset_class} {self.interval} {dates}"
 
     @property
@@ -49,12 +49,10 @@ class BarsQuestion:
 
 @dataclass(frozen=True, slots=True)
 class SessionQuestion:
-    """The daily bars of every symbol in one session."""
-
-    ts: int
+    """The daily bars of every symbol in one session; the subject is its date."""
 
     def __str__(self) -> str:
-        return f"session {_date(self.ts)}"
+        return "session"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +96,11 @@ def question_of(text: str) -> Question:
     try:
         match text.split():
             case ["bars", asset_class, step, first, last]:
-                return BarsQuestion(AssetClass(asset_class), interval(step), _ts(first), _ts(last))
-            case ["session", day]:
-                return SessionQuestion(_ts(day))
+                return BarsQuestion(
+                    AssetClass(asset_class), interval(step), session_ts(first), session_ts(last)
+                )
+            case ["session"]:
+                return SessionQuestion()
             case ["options"]:
                 return OptionsQuestion()
             case ["universe", asset_class]:
@@ -110,9 +110,11 @@ def question_of(text: str) -> Question:
     raise BadInput(f"{text[:60]!r} is no question that Stockyard knows.")
 
 
-def _date(ts: int) -> str:
+def date_of(ts: int) -> str:
+    """The date of a session, which is the subject of a question for it."""
     return datetime.fromtimestamp(ts, tz=UTC).strftime("%Y-%m-%d")
 
 
-def _ts(text: str) -> int:
+def session_ts(text: str) -> int:
+    """Midnight UTC of a session's date."""
     return int(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp())

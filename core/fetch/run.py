@@ -109,7 +109,8 @@ class FetchRun:
         threads: dict[str, threading.Thread] = {}
         try:
             while self._staff(threads):
-                self.control.sleep(LOOK_S)
+                next(iter(threads.values())).join(LOOK_S)
+                self.control.sleep(0)  # raises when the run is cancelled
         except BaseException:
             self.control.cancel()
             raise

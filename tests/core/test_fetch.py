@@ -82,7 +82,7 @@ class TestQuestions:
         [
             BarsQuestion(AssetClass.STOCK, Interval.D1, 0, 86_400),
             BarsQuestion(AssetClass.CRYPTO, Interval.H1, -86_400, 4_000_000_000 // 86_400 * 86_400),
-            SessionQuestion(86_400 * 20_000),
+            SessionQuestion(),
             OptionsQuestion(),
             UniverseQuestion(AssetClass.CRYPTO),
         ],

@@ -117,7 +117,7 @@ def test_a_market_s_sessions_are_fetched_whole_where_that_is_cheaper(
     order = Order(JobKind.BACKFILL, start=start, sources=("polygon",))
     plan = services.fetching.plan(order)
     sessions = [item for item, _, _ in plan.lines]
-    assert all(item.startswith("* session") for item in sessions)
+    assert all(item.endswith(" session") for item in sessions)
     assert 5 <= len(sessions) <= 10
     run = carried_out(services, order)
     assert run.progress().state is RunState.FINISHED
