@@ -9,7 +9,7 @@ from core.model import Plan, Stage
 from core.sectors.queries import BETWEEN, FUNDS, stock_screens
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from core.model import ProviderState, Scope, Sweep
     from core.store.sector_scopes import Waiting
@@ -34,13 +34,12 @@ SECOND_TRIES = 2
 
 @dataclass(frozen=True, slots=True)
 class Screening:
-    """The screens that a refresh turns first; none when every question is asked by itself."""
+    """Whether screens go first, and of which: `stocks` and `funds` are how many of the symbols
+    those might answer, 0 when they are not turned. `pages` is about what they cost."""
 
-    names: tuple[str, ...] = ()
     pages: int = 0
     stocks: int = 0
     funds: int = 0
-    """How many of the symbols the screens might answer."""
 
 
 def pages_of(rows: int) -> int:
@@ -48,22 +47,12 @@ def pages_of(rows: int) -> int:
     return max(-(-rows // PAGE), 1)
 
 
-def row_estimates(
-    names: Iterable[str], totals: Mapping[str, int], listed: tuple[int, int]
-) -> dict[str, int]:
-    """The rows of each screen: as many as the last time, else by what the directory lists."""
+def guess_rows(name: str, listed: tuple[int, int]) -> int:
+    """About how many rows a screen has that was never turned, by what the directory lists."""
     stocks, funds = listed
-    guesses = {
-        FUNDS: max(funds, ETFS),
-        "sector": max(stocks, STOCKS) // SECTORS,
-        "industry": max(stocks, STOCKS) // INDUSTRIES,
-    }
-    return {
-        name: totals.get(
-            name, guesses.get(name, guesses["industry" if BETWEEN in name else "sector"])
-        )
-        for name in names
-    }
+    if name == FUNDS:
+        return max(funds, ETFS)
+    return max(stocks, STOCKS) // (INDUSTRIES if BETWEEN in name else SECTORS)
 
 
 def expected_pages(turned: Iterable[Sweep], estimates: Mapping[str, int]) -> int:
@@ -77,34 +66,51 @@ def expected_pages(turned: Iterable[Sweep], estimates: Mapping[str, int]) -> int
 def choose(
     scope: Scope,
     work: Sequence[Waiting],
-    taxonomy: Mapping[str, tuple[str, ...]] | None,
     totals: Mapping[str, int],
     listed: tuple[int, int],
     *,
     industries: bool,
 ) -> Screening:
-    """The screens that cost less than the questions they save; `taxonomy` is None without any."""
-    if taxonomy is None or scope.stage is Stage.PROFILE or not work:
+    """The screens that cost less than the questions they save.
+
+    `totals` are the rows of screens when they were last turned, `listed` the stocks and the funds
+    of the directory.
+    """
+    if scope.stage is Stage.PROFILE:
         return Screening()
     funds = sum(one.is_fund for one in work)
     stocks = len(work) - funds
-    groups = (
-        (stock_screens(taxonomy, industries=industries), stocks, STOCKS_FOUND[0]),
-        ((FUNDS,), funds, FUNDS_FOUND[0]),
-    )
-    chosen = Screening()
-    for names, symbols, share in groups:
-        pages = sum(map(pages_of, row_estimates(names, totals, listed).values()))
-        questions = symbols if scope.limit is None else min(symbols, scope.limit)
-        if symbols and (scope.stage is Stage.SCREEN or pages < share * questions):
-            is_funds = names == (FUNDS,)
-            chosen = Screening(
-                (*chosen.names, *names),
-                chosen.pages + pages,
-                chosen.stocks if is_funds else stocks,
-                funds if is_funds else chosen.funds,
-            )
-    return chosen
+    stock_pages = _stock_pages(totals, listed, industries=industries)
+    fund_pages = pages_of(totals.get(FUNDS, guess_rows(FUNDS, listed)))
+    if not _pays(scope, stocks, stock_pages, STOCKS_FOUND[0]):
+        stocks = stock_pages = 0
+    if not _pays(scope, funds, fund_pages, FUNDS_FOUND[0]):
+        funds = fund_pages = 0
+    return Screening(stock_pages + fund_pages, stocks, funds)
+
+
+def names_of(
+    screening: Screening, taxonomy: Callable[[], Mapping[str, tuple[str, ...]]], *, industries: bool
+) -> tuple[str, ...]:
+    """The screens to turn, in their order."""
+    stocks = stock_screens(taxonomy(), industries=industries) if screening.stocks else ()
+    return (*stocks, FUNDS) if screening.funds else stocks
+
+
+def _stock_pages(totals: Mapping[str, int], listed: tuple[int, int], *, industries: bool) -> int:
+    known = [
+        pages_of(rows)
+        for name, rows in totals.items()
+        if name != FUNDS and (BETWEEN in name) == industries
+    ]
+    count = INDUSTRIES if industries else SECTORS
+    typical = BETWEEN if industries else ""
+    return sum(known) + max(count - len(known), 0) * pages_of(guess_rows(typical, listed))
+
+
+def _pays(scope: Scope, symbols: int, pages: int, share: float) -> bool:
+    questions = symbols if scope.limit is None else min(symbols, scope.limit)
+    return symbols > 0 and (scope.stage is Stage.SCREEN or pages < share * questions)
 
 
 def plan(
@@ -120,19 +126,19 @@ def plan(
     """The refresh in numbers: requests and seconds from a low to a high bound."""
     low, high = _questions(scope, symbols, screening)
     calls_low = calls_high = 0
-    if low or high or screening.names:
+    if low or high or screening.pages:
         calls_low = SET_UP_CALLS + screening.pages + low
         # One symbol in twenty may fail and be tried again, and each screen be turned twice.
         calls_high = SET_UP_CALLS + 2 * screening.pages + high + high // 20 * SECOND_TRIES
     return Plan(
         scope=scope,
-        symbols=symbols if screening.names or scope.limit is None else min(symbols, scope.limit),
+        symbols=symbols if screening.pages or scope.limit is None else min(symbols, scope.limit),
         calls_low=calls_low,
         calls_high=calls_high,
         seconds_low=calls_low * interval_s,
         seconds_high=calls_high * interval_s,
         blocked_until=state.blocked_until if state.is_blocked(now) else None,
-        stage=Stage.SCREEN if screening.names else Stage.PROFILE,
+        stage=Stage.SCREEN if screening.pages else Stage.PROFILE,
         screen_calls=screening.pages,
         why=_why(scope, symbols, screening),
         requests_today=state.requests_today,
@@ -153,7 +159,7 @@ def _questions(scope: Scope, symbols: int, screening: Screening) -> tuple[int, i
 
 
 def _why(scope: Scope, symbols: int, screening: Screening) -> str:
-    if not screening.names:
+    if not screening.pages:
         return "One by one." if symbols else "There is nothing to ask for."
     screens = f"about {screening.pages:,} pages of screens"
     if scope.stage is Stage.SCREEN:

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 from core.errors import BadInput, BadReply, ProviderDown
 from core.model import SectorStatus, Stage, Sweep
-from core.sectors.planning import PAGE, expected_pages, pages_of, row_estimates
+from core.sectors.planning import PAGE, expected_pages, guess_rows, pages_of
 from core.sectors.queries import agree, industry_screens, query_of
 from core.store import runs as stored_runs
 from core.store import sector_answers, sector_scopes, sweeps
-from core.store import symbols as stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -79,7 +78,9 @@ class ScreenStage:
         with self._desk.store.read() as connection:
             totals = sweeps.latest_totals(connection)
             listed = sector_scopes.listed(connection)
-        self._estimates = row_estimates(self._sweeps, totals, listed)
+        self._estimates = {
+            name: totals.get(name, guess_rows(name, listed)) for name in self._sweeps
+        }
         self._count_pages()
         while (name := self._next()) is not None:
             try:
@@ -152,8 +153,8 @@ class ScreenStage:
                 if self._disputes_profile(known[symbol], query):
                     kept.torn.append(symbol)
                 else:
-                    self._settle(connection, symbol, known[symbol], query)
                     kept.settled.append(symbol)
+        self._settle(connection, kept.settled, known, query)
         kept.reopened = self._reopen(connection, torn, sweep, others)
         kept.torn += [symbol for symbol in torn if known[symbol].is_free]
         kept.unlisted = len(sweeps.unlisted(connection, desk.run_id))
@@ -186,25 +187,24 @@ class ScreenStage:
         return said is not None and said[0] != query.sector
 
     def _settle(
-        self, connection: Connection, symbol: str, known: Known, query: ScreenQuery
+        self,
+        connection: Connection,
+        settled: Sequence[str],
+        known: dict[str, Known],
+        query: ScreenQuery,
     ) -> None:
         desk = self._desk
-        industry = query.industry
-        if industry is None and query.sector is not None and known.sector == query.sector:
-            industry = known.industry
         status, detail = _outcome(query)
-        stored.record_answer(
+        sector_answers.settle(
             connection,
-            symbol,
+            [(known[name], _industry(query, known[name])) for name in settled],
             status,
             sector=query.sector,
-            industry=industry,
+            reason=detail if query.sector is None else None,
             source=self._source,
             now=desk.now,
         )
-        if status is not SectorStatus.FOUND:
-            sector_answers.explain(connection, [symbol], detail)
-        stored_runs.record_item(connection, desk.run_id, symbol, status, detail, now=desk.now)
+        sweeps.record_items(connection, desk.run_id, settled, status, detail, now=desk.now)
 
     def _reopen(
         self,
@@ -297,6 +297,13 @@ def _outcome(query: ScreenQuery) -> tuple[SectorStatus, str]:
         return SectorStatus.NONE, AN_ETF
     words = " / ".join(part for part in (query.sector, query.industry) if part)
     return SectorStatus.FOUND, f"{words} (by its screen)"
+
+
+def _industry(query: ScreenQuery, known: Known) -> str | None:
+    """A sector's screen knows no industries: the one that is known stays, while the sector does."""
+    if query.industry is None and query.sector is not None and known.sector == query.sector:
+        return known.industry
+    return query.industry
 
 
 def _turned(sweep: Sweep, page: ScreenPage, rows: int, now: int) -> Sweep:

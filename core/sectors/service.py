@@ -22,6 +22,7 @@ from core.model import (
 )
 from core.owners import is_alive, new_owner
 from core.sectors import planning
+from core.sectors.planning import Screening
 from core.sectors.prefetch import Prefetch
 from core.sectors.run import SectorRun, left_of, re_check_ages
 from core.store import provider_state, sector_answers, sector_scopes, sweeps
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from core.providers.screening import SectorScreen
     from core.ratelimit import Rate
     from core.runs import RunControl
-    from core.sectors.planning import Screening
     from core.settings import Settings
     from core.store import Store
     from core.store.sector_scopes import Waiting
@@ -196,12 +196,22 @@ class Sectors:
     def _screening(
         self, connection: Connection, scope: Scope, work: Sequence[Waiting]
     ) -> Screening:
+        if self._screen is None:
+            return Screening()
         return planning.choose(
             scope,
             work,
-            self._screen.taxonomy() if self._screen is not None else None,
             sweeps.latest_totals(connection),
             sector_scopes.listed(connection),
+            industries=bool(self._settings.sector_sweep_industries),
+        )
+
+    def _screen_names(self, screening: Screening) -> tuple[str, ...]:
+        if self._screen is None:
+            return ()
+        return planning.names_of(
+            screening,
+            self._screen.taxonomy,
             industries=bool(self._settings.sector_sweep_industries),
         )
 
@@ -282,10 +292,10 @@ class Sectors:
             screening = self._screening(connection, scope, work)
             if not work:
                 raise BadInput("There is no symbol to ask for in this scope.")
-            if scope.stage is Stage.SCREEN and not screening.names:
+            if scope.stage is Stage.SCREEN and not screening.pages:
                 raise BadInput(f"{self._provider.name.capitalize()} has no screens to turn here.")
             # What screens list costs nothing more; only questions one by one are capped.
-            total = len(work) if screening.names else len(work[: scope.limit])
+            total = len(work) if screening.pages else len(work[: scope.limit])
             run_id = stored_runs.create(
                 connection,
                 kind=KIND,
@@ -296,7 +306,7 @@ class Sectors:
                 now=now,
             )
             sweeps.forget_rows_of_finished_runs(connection)
-            sweeps.begin(connection, run_id, screening.names)
+            sweeps.begin(connection, run_id, self._screen_names(screening))
         return self._run(run_id, owner)
 
     def resume(self, run_id: int, *, try_now: bool = False) -> SectorRun:

@@ -33,6 +33,8 @@ class Known:
 
     id: int
     is_free: bool
+    active: bool
+    status: SectorStatus
     sector: str | None
     industry: str | None
     answers: Mapping[str, tuple[str | None, str | None]]
@@ -54,14 +56,23 @@ def known(connection: Connection, wanted: Sequence[str]) -> dict[str, Known]:
                 symbols.c.symbol,
                 symbols.c.id,
                 symbols.c.sector_locked,
+                symbols.c.active,
                 symbols.c.sector_status,
                 symbols.c.sector,
                 symbols.c.industry,
             ).where(symbols.c.symbol.in_(part))
         )
-        for row in rows:
-            is_free = not row[2] and row[3] != SectorStatus.INELIGIBLE
-            found[row[0]] = Known(row[1], is_free, row[4], row[5], said.get(row[1], {}))
+        for symbol, row_id, locked, active, status, sector, industry in rows:
+            is_free = not locked and status != SectorStatus.INELIGIBLE
+            found[symbol] = Known(
+                row_id,
+                is_free,
+                bool(active),
+                SectorStatus(status),
+                sector,
+                industry,
+                said.get(row_id, {}),
+            )
     return found
 
 
@@ -108,6 +119,49 @@ def put(
             index_elements=list(sector_answers.primary_key.columns), set_=changes
         ),
         rows,
+    )
+
+
+def settle(
+    connection: Connection,
+    settled: Sequence[tuple[Known, str | None]],
+    status: SectorStatus,
+    *,
+    sector: str | None,
+    reason: str | None,
+    source: str,
+    now: int,
+) -> None:
+    """Store one answer for many symbols, each with its industry, as `record_answer` does for one.
+
+    `reason` is what the user reads of symbols without a sector.
+    """
+    changed = [
+        (one, industry) for one, industry in settled if one.active or sector or not one.sector
+    ]
+    values = {
+        "sector": sector,
+        "sector_status": status.value,
+        "sector_source": source,
+        "sector_last_updated": now,
+        "sector_attempts": 0,
+        "sector_error": reason,
+    }
+    directory.change_symbols(
+        connection, {one.id: {**values, "industry": industry} for one, industry in changed}
+    )
+    directory.log_sector_changes(
+        connection,
+        [
+            (
+                one.id,
+                directory.SectorState(one.sector, one.industry, one.status),
+                directory.SectorState(sector, industry, status),
+            )
+            for one, industry in changed
+        ],
+        source=source,
+        now=now,
     )
 
 

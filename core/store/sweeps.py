@@ -114,6 +114,31 @@ def listed_by_others(
     return found
 
 
+def record_items(
+    connection: Connection,
+    run_id: int,
+    found: Sequence[str],
+    outcome: str,
+    detail: str,
+    *,
+    now: int,
+) -> None:
+    """Store the same outcome for many items of the run; once more is harmless."""
+    if not found:
+        return
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    changes = {"outcome": outcome, "detail": detail, "at": now}
+    statement = dialect.insert(run_items)
+    new = statement.excluded
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=list(run_items.primary_key.columns),
+            set_={name: new[name] for name in changes},
+        ),
+        [{"run_id": run_id, "item": symbol, **changes} for symbol in found],
+    )
+
+
 def with_outcome(connection: Connection, run_id: int, wanted: Sequence[str]) -> set[str]:
     """Those of the symbols that the run has an outcome for."""
     found: set[str] = set()
