@@ -16,10 +16,11 @@ from core.errors import (
     NoData,
     NotFound,
     ProviderDown,
+    ProviderError,
 )
 from core.model import Kind, SectorStatus, SymbolInfo, canonical_symbol
 from core.runs import RunControl
-from core.sectors.profiles import GIVE_UP_AFTER, record_profile, words
+from core.sectors.profiles import CANARY, GIVE_UP_AFTER, record_profile, words
 from core.sectors.run import re_check_ages
 from core.store import provider_state, sector_scopes
 from core.store import symbols as stored
@@ -80,6 +81,8 @@ class Prefetch:
             return
         try:
             self._provider.prepare()
+            if not self._is_answered():
+                return
             workers = max(1, min(max_concurrency, len(missing)))
             with ThreadPoolExecutor(workers, thread_name_prefix="sector-prefetch") as pool:
                 list(pool.map(self._one, missing))
@@ -103,6 +106,26 @@ class Prefetch:
             with self._store.write(self._control) as connection:
                 stored.upsert_listings(connection, new, now=now)
         return missing + sorted(unlisted)
+
+    def _is_answered(self) -> bool:
+        """After a block, whether the provider answers for the canary again."""
+        name = self._provider.name
+        with self._store.read() as connection:
+            if not provider_state.get(connection, name, now=self._clock.now()).strikes:
+                return True
+        try:
+            self._provider.profile(CANARY, self._control)
+        except (NoData, NotFound) as answer:
+            self._stop(Blocked(name, f"It says that it knows no sector for {CANARY}: {answer}"))
+            return False
+        except Blocked as error:
+            self._stop(error)
+            return False
+        except ProviderError:
+            return False
+        with self._store.write(self._control) as connection:
+            provider_state.unblock(connection, name)
+        return True
 
     def _one(self, symbol: str) -> None:
         """Ask for one symbol and store its answer, on a connection of its own."""

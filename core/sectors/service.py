@@ -238,14 +238,8 @@ class Sectors:
         kind = ScopeKind.ALL if force_refresh else ScopeKind.DUE
         scope = Scope(kind, limit=max_symbols)
         if symbols is not None:
-            names = {canonical_symbol(symbol) for symbol in symbols}
-            if not force_refresh:
-                with self._store.read() as connection:
-                    due = sector_scopes.due_among(
-                        connection, names, now=int(self._clock.now()), ages=self._ages
-                    )
-                names &= set(due)
-            scope = Scope(ScopeKind.SELECTION, symbols=tuple(sorted(names)), limit=max_symbols)
+            named = Scope(ScopeKind.SELECTION, symbols=tuple(symbols), limit=max_symbols)
+            scope = named if force_refresh else self._due_of(named)
         if (scope.kind is ScopeKind.SELECTION and not scope.symbols) or not self.plan(
             scope
         ).symbols:
@@ -256,6 +250,17 @@ class Sectors:
         if verbose:
             log.info("sectors: %s, %s, %s", state, dict(progress.counts), progress.message)
         return progress.counts.get(SectorStatus.FOUND, 0)
+
+    def _due_of(self, scope: Scope) -> Scope:
+        """The selection without the symbols that need not be asked for now."""
+        if not scope.symbols:
+            return scope
+        names = self._checked(scope).symbols
+        with self._store.read() as connection:
+            due = sector_scopes.due_among(
+                connection, names, now=int(self._clock.now()), ages=self._ages
+            )
+        return replace(scope, symbols=tuple(due))
 
     def batch_prefetch_sectors(
         self,

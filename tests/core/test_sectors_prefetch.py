@@ -12,6 +12,7 @@ from core.clock import ManualClock
 from core.errors import BadInput, Blocked, NoData, NotFound, ProviderDown, StoreLocked
 from core.model import Kind, Scope, ScopeKind, SectorStatus, Stage
 from core.practice import Limits, Listing, PracticeYahoo, Universe
+from core.sectors import CANARY
 from core.settings import Settings
 from core.symbols import listing
 from tests.core.sector_screens import false_answers, open_practice
@@ -115,6 +116,26 @@ def test_a_block_stops_every_thread_and_is_respected_from_then_on(services, prov
     assert set(services.sectors.batch_prefetch_sectors(names, 3).values()) == {None}
     assert len(provider.asked) == asked
     assert all(services.symbol(name).sector_attempts == 0 for name in names)
+
+
+@pytest.mark.parametrize("canary", [BLOCKED, NONE, DOWN], ids=["blocked", "nonsense", "down"])
+def test_after_a_hold_off_the_canary_is_asked_first(services, provider, clock, canary) -> None:
+    names = add_stocks(services, 5)
+    provider.default = BLOCKED
+    services.sectors.batch_prefetch_sectors(names, 1)
+    clock.advance(16 * 60)
+    provider.asked.clear()
+    provider.default = UNKNOWN
+    provider.answers = {CANARY: canary}
+    assert set(services.sectors.batch_prefetch_sectors(names).values()) == {None}
+    assert provider.asked == [CANARY]
+    assert services.sectors.counts().not_found == 0
+    clock.advance(5 * 3600)
+    provider.answers = {}
+    provider.default = ANSWER
+    found = services.sectors.batch_prefetch_sectors(names)
+    assert found == dict.fromkeys(names, ANSWER.sector)
+    assert services.sectors.provider_state().strikes == 0
 
 
 def test_symbols_the_directory_lacks_are_added_with_their_answer(services, provider) -> None:
