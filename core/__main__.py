@@ -2,7 +2,14 @@
 
 import sys
 
-from core.cli import main
+STOPPED = 130
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        from core.cli import main
+
+        code = main()
+    except KeyboardInterrupt:
+        # Ctrl+C while modules are still being loaded, which takes some tenths of a second.
+        code = STOPPED
+    sys.exit(code)

@@ -44,8 +44,19 @@ class Bars:
         """Place and time of each bar as one number, ascending."""
         return (self.owner << TIME_BITS) + (self.columns.ts + TIME_ZERO)
 
-    def taken(self, rows: NDArray[Any]) -> Bars:
-        """Only these rows (positions or a mask)."""
+    @property
+    def begins(self) -> NDArray[np.bool_]:
+        """Where the bars of another series begin."""
+        import numpy as np
+
+        found = np.ones(len(self), dtype=bool)
+        np.not_equal(self.owner[1:], self.owner[:-1], out=found[1:])
+        return found
+
+    def taken(self, rows: NDArray[np.bool_]) -> Bars:
+        """Only the rows of the mask."""
+        if rows.all():
+            return self
         return Bars(self.columns.taken(rows), self.owner[rows], self.flags[rows])
 
 
@@ -157,16 +168,16 @@ def closes_before(
     """
     import numpy as np
 
-    keys, close = written.keys, written.columns.close
-    before = np.append(np.nan, close[:-1])
-    begins = np.append(True, written.owner[1:] != written.owner[:-1])
+    begins = written.begins
     starts = begins.nonzero()[0]
-    owners = written.owner[starts].tolist()
-    before[starts] = [before_first.get(owner, np.nan) for owner in owners]
+    before = np.empty(len(written))
+    before[1:] = written.columns.close[:-1]
+    before[starts] = [before_first.get(owner, np.nan) for owner in written.owner[starts].tolist()]
     if len(old):
-        last = np.searchsorted(old.keys, keys) - 1
+        keys, old_keys = written.keys, old.keys
+        last = np.searchsorted(old_keys, keys) - 1
         between = (last >= 0) & ~begins
-        between[1:] &= old.keys[np.maximum(last[1:], 0)] > keys[:-1]
+        between[1:] &= old_keys[np.maximum(last[1:], 0)] > keys[:-1]
         before[between] = old.columns.close[last[between]]
         begins = begins | between
     return before, begins

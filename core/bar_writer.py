@@ -148,9 +148,11 @@ class _Run:
         )
         results = list(numbers)
         if len(changes.given):
-            self._write_bars(changes, [one[0] for one in results])
-            self._record_undo(changes)
-            self._find_suspicions(changes)
+            written = changes.given.taken(changes.write)
+            self._write_bars(changes, written, [one[0] for one in results])
+            if len(written):
+                self._record_undo(changes, written)
+                self._find_suspicions(changes, written)
             self._raise_drifts(changes)
         self._record_answers(changes)
         return [
@@ -212,11 +214,10 @@ class _Run:
         flags[close_only] |= FLAG_CLOSE_ONLY
         return Bars(columns, owner, flags)
 
-    def _write_bars(self, changes: Changes, inserted: list[int]) -> None:
+    def _write_bars(self, changes: Changes, written: Bars, inserted: list[int]) -> None:
         """Write the rows and bring the totals up to date."""
         import numpy as np
 
-        written = changes.given.taken(changes.write)
         bulk.put(
             self._connection, np.array(self._ids)[written.owner], written.columns, written.flags
         )
@@ -243,17 +244,16 @@ class _Run:
             )
         bulk.put_totals(self._connection, totals)
 
-    def _record_undo(self, changes: Changes) -> None:
+    def _record_undo(self, changes: Changes, written: Bars) -> None:
         """Remember each series' write, so that it can be taken back."""
-        import numpy as np
-
         rows = changes.write.nonzero()[0]
-        places, starts = np.unique(changes.given.owner[rows], return_index=True)
-        ends = [*starts[1:].tolist(), len(rows)]
+        starts = written.begins.nonzero()[0].tolist()
+        places = written.owner[starts].tolist()
+        ends = [*starts[1:], len(rows)]
         held = set(changes.old.owner.tolist())
 
         def made(number: int) -> undo.Made:
-            place = int(places[number])
+            place = places[number]
             mine = rows[starts[number] : ends[number]]
             ts = changes.given.columns.ts[mine]
             key, info = self._writes[place].key, self._infos[place]
@@ -272,15 +272,11 @@ class _Run:
                 new_stamps=ts[~changes.known[mine]].tolist(),
             )
 
-        if len(places):
-            ids = undo.record_many(self._connection, len(places), made, now=self._now)
-            self._batches = dict(zip(places.tolist(), ids, strict=True))
+        ids = undo.record_many(self._connection, len(places), made, now=self._now)
+        self._batches = dict(zip(places, ids, strict=True))
 
-    def _find_suspicions(self, changes: Changes) -> None:
+    def _find_suspicions(self, changes: Changes, written: Bars) -> None:
         """Note what of the written bars deserves a look. A known split is no reason to look."""
-        written = changes.given.taken(changes.write)
-        if not len(written):
-            return
         before, begins = bar_changes.closes_before(
             written, changes.old, self._closes_before_first(written)
         )
@@ -298,12 +294,12 @@ class _Run:
 
     def _closes_before_first(self, written: Bars) -> dict[int, float]:
         """The close before the first written bar of each place whose series has earlier bars."""
-        import numpy as np
-
-        places, starts = np.unique(written.owner, return_index=True)
+        if not any(info.bars for info in self._infos):
+            return {}
+        begins = written.begins
         wanted = {}
-        firsts = written.columns.ts[starts].tolist()
-        for place, first in zip(places.tolist(), firsts, strict=True):
+        places, firsts = written.owner[begins].tolist(), written.columns.ts[begins].tolist()
+        for place, first in zip(places, firsts, strict=True):
             info = self._infos[place]
             if info.bars and info.first_ts < first:
                 wanted[info.id] = (place, first)

@@ -159,6 +159,7 @@ class Clients:
             "alpaca": self._alpaca,
             "polygon": self._polygon,
             "alpha_vantage": self._alpha_vantage,
+            "nasdaq_trader": self._nasdaq_trader,
         }
         if provider not in makers or (self.practice is not None and provider not in self.practice):
             raise BadInput(f"{provider[:40]!r} cannot be asked here.")
@@ -166,6 +167,8 @@ class Clients:
         if self.practice is not None:
             address = self.practice[provider]
             return cast("Provider", makers[provider](limiter, *PRACTICE_KEY, address))
+        if not PROVIDERS[provider].needs_key:
+            return cast("Provider", makers[provider](limiter, "", "", None))
         key = self._key(provider)
         return cast("Provider", makers[provider](limiter, key.value, key.secret, None))
 
@@ -218,6 +221,13 @@ class Clients:
             practice=practice,
             premium=self._settings.alpha_vantage_plan != "free",
         )
+
+    def _nasdaq_trader(
+        self, limiter: RateLimiter, _: str, __: str, practice: Address | None
+    ) -> object:
+        from core.providers.nasdaq_trader import NasdaqTrader
+
+        return NasdaqTrader(limiter, practice=practice)
 
     def _source_name(self, provider: str) -> str:
         return f"alpaca:{self._settings.alpaca_feed}" if provider == "alpaca" else provider

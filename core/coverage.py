@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core import sessions as calendar
-from core.intervals import DAY
+from core.intervals import DAY, HOUR
 from core.ranges import SeriesKey, fields_of, ts_of
 from core.sessions import FIRST_YEAR
 from core.spans import Span, merged
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from sqlalchemy import Connection
+
+CLOCKS_DIFFER_S = HOUR
+"""Machines on one cache need not agree to the second on what time it is."""
 
 NEAR_SESSIONS = 5
 """Gaps closer together than this are asked for in one request."""
@@ -120,7 +123,9 @@ def _known_empty(
 
     known = np.zeros(len(absent), dtype=bool)
     for one in answered.of_series(connection, series_id):
-        if one.answer == answered.EMPTY and (one.recheck_at or 0) > now:
+        # An answer from the future was stamped by a clock that was wrong; so is its date.
+        trusted = one.asked_at <= now + CLOCKS_DIFFER_S and (one.recheck_at or 0) > now
+        if one.answer == answered.EMPTY and trusted:
             known |= (absent >= one.span.start) & (absent < one.span.end)
     return known
 

@@ -360,7 +360,7 @@ def _parquet(part: Path) -> Iterator[_Writer]:
         pyarrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
     except ImportError as error:
         raise BadInput(
-            "Parquet files need the package pyarrow. Install it (pip install pyarrow), or choose "
+            "Parquet files need the package pyarrow. Install stockyard[parquet], or choose "
             "csv or json."
         ) from error
     number, text = pyarrow.float64(), pyarrow.string()

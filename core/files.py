@@ -44,9 +44,11 @@ def new_file(path: Path, *, overwrite: bool = False, mode: int = 0o600) -> Itera
     """An empty file beside `path` to write to. It becomes `path` when the block ends, on the disk
     and whole; when the block fails, nothing is left of it.
 
-    Raises BadInput when `path` is taken (without `overwrite`) or its folder cannot be used, and
-    StoreFull when the space is lacking.
+    Raises BadInput when `path` is taken (without `overwrite`), is a device or a pipe, or its folder
+    cannot be used, and StoreFull when the space is lacking.
     """
+    if not path.name or "\0" in str(path):
+        raise BadInput(f"{str(path)!r} is no name for a file.")
     part = path.with_name(path.name + ".part")
     try:
         _refuse_taken(path, overwrite=overwrite)
@@ -67,6 +69,9 @@ def _refuse_taken(path: Path, *, overwrite: bool) -> None:
         raise BadInput(f"{path} is a folder. Give the file a name.")
     if not overwrite and os.path.lexists(path):
         raise _taken(path)
+    if path.exists() and not path.is_file():
+        # A rename would put a file in the place of the device, for every program.
+        raise BadInput(f"{path} is not an ordinary file. It was not touched; choose another name.")
 
 
 def _taken(path: Path) -> BadInput:

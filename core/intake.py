@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from core import frames
 from core.bar_writer import Write, WriteResult, store_many
 from core.frames import BarColumns
 from core.model import canonical_symbol
+from core.ranges import SeriesKey
 from core.sifting import sifted
 from core.store import bulk
 
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 
     from core.adjust import Action
     from core.clock import Clock
-    from core.ranges import SeriesKey
     from core.spans import Span
     from core.store import Store
 
@@ -72,7 +73,7 @@ class Intake:
         By canonical symbol; what is empty and answers no question is left out. Raises BadInput
         naming column or row.
         """
-        keys = [replace(kind, symbol=canonical_symbol(symbol)) for symbol in data]
+        keys = [_named(kind, _canonical(symbol)) for symbol in data]
         given = [
             frames.columns_of(frame, kind.interval, kind.asset_class) for frame in data.values()
         ]
@@ -86,7 +87,7 @@ class Intake:
 
         Of several rows for one symbol the last counts.
         """
-        symbols = [canonical_symbol(str(name)) for name in frame.index]
+        symbols = [_canonical(str(name)) for name in frame.index.tolist()]
         bars = frames.session_of(frame, ts)
         last = {symbol: row for row, symbol in enumerate(symbols)}
         earlier: dict[str, list[int]] = {}
@@ -96,7 +97,7 @@ class Intake:
                     earlier.setdefault(symbol, []).append(row)
         parts = _row_by_row(bars)
         return self._put(
-            [replace(kind, symbol=symbol) for symbol in last],
+            [_named(kind, symbol) for symbol in last],
             [(parts[row], earlier.get(symbol, [])) for symbol, row in last.items()],
             terms,
             [()] * len(last),
@@ -150,6 +151,14 @@ class Intake:
             adjustment=kind.adjustment,
         )
         return ids | found, {wanted[symbol]: series_id for symbol, series_id in found.items()}
+
+
+# The same symbols come day after day.
+_canonical = lru_cache(maxsize=32_768)(canonical_symbol)
+
+
+def _named(kind: SeriesKey, symbol: str) -> SeriesKey:
+    return SeriesKey(symbol, kind.asset_class, kind.interval, kind.source, kind.adjustment)
 
 
 def _row_by_row(bars: BarColumns) -> list[BarColumns]:

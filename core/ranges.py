@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any
 
 from core.adjust import Basis
@@ -31,8 +32,14 @@ class SeriesKey:
 
 
 def key_of(symbol: str, asset_type: str, timeframe: str, source: str, adjustment: str) -> SeriesKey:
-    return SeriesKey(
-        canonical_symbol(symbol),
+    return SeriesKey(canonical_symbol(symbol), *_kind_of(asset_type, timeframe, source, adjustment))
+
+
+@lru_cache(maxsize=256)
+def _kind_of(
+    asset_type: str, timeframe: str, source: str, adjustment: str
+) -> tuple[AssetClass, Interval, str, str]:
+    return (
         asset_class_of(asset_type),
         interval(timeframe),
         _word(source, "source") if source else "",

@@ -117,9 +117,7 @@ def undo_override(store: Store, clock: Clock, symbol: str) -> bool:
         symbol_id, reason, before = _state(connection, name)
         if not before.locked:
             return False
-        after = _before_override(connection, name) or SectorState()
-        if after.status is SectorStatus.NEVER_ASKED and reason:
-            after = replace(after, status=SectorStatus.INELIGIBLE, error=reason)
+        after = (_before_override(connection, name) or SectorState()).under(reason)
         _store(connection, symbol_id, before, after, now=now)
         _log(connection, symbol_id, "undo", _spoken(before), _spoken(after), now=now)
     return True

@@ -147,6 +147,13 @@ def asset_class_of(kind: Kind) -> AssetClass:
     return CLASSES.get(kind, AssetClass.STOCK)
 
 
+def why_ineligible(kind: Kind, asset_class: AssetClass) -> str | None:
+    """Why nobody asks for the sector of such a security; None when one may be asked for."""
+    if asset_class not in (AssetClass.STOCK, AssetClass.FUND):
+        return f"{asset_class}: only companies have a sector"
+    return INELIGIBLE.get(kind)
+
+
 def _fund_share(name: str, *, etf: bool | None) -> Kind | None:
     # "2X Long ETN Daily ETF" is a fund on the company Eaton.
     if _ETN.search(name) and not _ETF.search(name):

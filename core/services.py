@@ -93,6 +93,7 @@ class Services:
                 limiter,
                 cache_dir=data_dir / "yfinance",
                 deadline_s=settings.request_deadline_s,
+                clock=clock,
                 # Without a practice Yahoo among the others, this port answers nobody.
                 practice=None if practice is None else practice.get("yahoo", NOBODY),
             )

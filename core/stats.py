@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def overview(store: Store, clock: Clock) -> CacheOverview:
     """The whole cache in numbers, as of now."""
     with store.read() as connection:
-        totals = bars.totals(connection)
+        symbols_held = bars.symbols_held(connection)
         sources = tuple(bars.by_source(connection))
         symbol_count = symbols.count(connection)
         trade_count = trades.count(connection)
@@ -27,13 +27,13 @@ def overview(store: Store, clock: Clock) -> CacheOverview:
         read_only=store.read_only,
         schema_version=SCHEMA_VERSION,
         symbols=symbol_count,
-        symbols_with_bars=totals.symbols,
-        series=totals.series,
-        bars=int(totals.bars),
-        provisional=int(totals.provisional),
+        symbols_with_bars=symbols_held,
+        series=sum(one.series for one in sources),
+        bars=sum(one.bars for one in sources),
+        provisional=sum(one.provisional for one in sources),
         trades=trade_count,
-        first_ts=totals.first_ts,
-        last_ts=totals.last_ts,
+        first_ts=min((one.first_ts for one in sources), default=None),
+        last_ts=max((one.last_ts for one in sources), default=None),
         file_bytes=sizes.file_bytes,
         wal_bytes=sizes.wal_bytes,
         free_bytes=sizes.free_bytes,

@@ -93,9 +93,12 @@ def read_csv(path: Path) -> list[SymbolInfo]:
     nothing of the file is used.
     """
     try:
-        if path.stat().st_size > MAX_IMPORT_BYTES:
+        with path.open("rb") as file:
+            # Read rather than asked for its size: a device has none, and no end.
+            raw = file.read(MAX_IMPORT_BYTES + 1)
+        if len(raw) > MAX_IMPORT_BYTES:
             raise BadInput(f"{path.name} is larger than {MAX_IMPORT_BYTES // 1_000_000} MB.")
-        text = path.read_text(encoding="utf-8-sig")
+        text = raw.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise BadInput(f"{path.name} cannot be read as a UTF-8 text file: {reason}.") from error

@@ -55,11 +55,12 @@ def faults(bars: BarColumns, *, now: float, may_be_negative: bool) -> list[Fault
     """
     import numpy as np
 
-    prices = np.stack((bars.open, bars.high, bars.low, bars.close))
+    prices = np.array((bars.open, bars.high, bars.low, bars.close))
     highest, lowest = prices.max(axis=0), prices.min(axis=0)
     with np.errstate(invalid="ignore"):
         checks: list[tuple[NDArray[np.bool_], str]] = [
-            (np.asarray(~np.isfinite(prices).all(axis=0)), "a price is missing or not a number"),
+            # What is no number shows in both the highest and the lowest.
+            (~(np.isfinite(highest) & np.isfinite(lowest)), "a price is missing or not a number"),
             (bars.high < bars.low, "the high is below the low"),
             (bars.high < highest, "the high is below the open or the close"),
             (bars.low > lowest, "the low is above the open or the close"),

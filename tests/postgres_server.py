@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import pwd
 import secrets
 import shutil
 import socket
@@ -12,10 +11,14 @@ import subprocess
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
-import psycopg
+if TYPE_CHECKING:
+    import psycopg
+
+# psycopg and pwd are imported late: without the extra, or on Windows, only the tests that need a
+# server are to be left out.
 
 OWNER = "owner"
 START_TRIES = 5
@@ -75,6 +78,8 @@ class PostgresServer:
 
     def connect(self, database: str = "postgres") -> psycopg.Connection[Any]:
         """A connection of the owner's, as another program would have it; in autocommit."""
+        import psycopg
+
         return psycopg.connect(self.url(database), autocommit=True)
 
     def create_database(self, name: str, *, more: str = "") -> None:
@@ -145,6 +150,8 @@ class PostgresServer:
         return False
 
     def _answers(self, port: int) -> bool:
+        import psycopg
+
         assert self._process is not None
         address = f"host=127.0.0.1 port={port} user={OWNER} password={self.password}"
         for _ in range(READY_TRIES):
@@ -167,6 +174,8 @@ class PostgresServer:
         environment = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C"}
         if os.geteuid() != 0:
             return {"env": environment, "cwd": self.folder}
+        import pwd
+
         nobody = pwd.getpwnam("nobody")
         return {
             "env": environment,
@@ -178,6 +187,8 @@ class PostgresServer:
 
     def _give_away(self, path: Path) -> None:
         if os.geteuid() == 0:
+            import pwd
+
             nobody = pwd.getpwnam("nobody")
             os.chown(path, nobody.pw_uid, nobody.pw_gid)
 
@@ -192,10 +203,43 @@ class PostgresServer:
                 **self._who(),
             )
         except PermissionError:
-            copy = self.folder / "server"
-            shutil.copytree(self.binaries.parent, copy, symlinks=True)
-            return copy / self.binaries.name
+            return self._copied_binaries()
         return self.binaries
+
+    def _copied_binaries(self) -> Path:
+        """The installation and, of a Python package, the libraries that a wheel puts beside it."""
+        installation = self.binaries.parent
+        package = installation.parent
+        libraries = package.with_name(f"{package.name}.libs")
+        copy = self.folder / "server" / package.name / installation.name
+        shutil.copytree(installation, copy, symlinks=True)
+        if libraries.is_dir():
+            shutil.copytree(libraries, self.folder / "server" / libraries.name)
+        return copy / self.binaries.name
+
+
+class Replica(PostgresServer):
+    """A server that follows another one and answers reads only."""
+
+    def __init__(self, primary: PostgresServer) -> None:
+        super().__init__(primary.binaries)
+        self._primary = primary
+        self.password = primary.password
+
+    def _make_cluster(self) -> None:
+        self.binaries = self._reachable_binaries()
+        primary = self._primary
+        who = self._who()
+        who["env"] = {**who["env"], "PGPASSWORD": primary.password}
+        command = [
+            *(self.binaries / "pg_basebackup", "--pgdata", self.folder / "data"),
+            *("--host", "127.0.0.1", "--port", str(primary.port), "--username", OWNER),
+            *("--write-recovery-conf", "--wal-method", "stream", "--checkpoint", "fast"),
+            "--no-sync",
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, **who)
+        if done.returncode:
+            raise RuntimeError(f"pg_basebackup failed:\n{done.stderr[-1000:]}")
 
 
 def _free_port() -> int:

@@ -38,14 +38,17 @@ from core.cli import (
     upkeep,
 )
 from core.cli.arguments import Misused, practice_address
+from core.cli.arguments import given as something
+from core.cli.arguments import path as some_path
 from core.cli.output import BLOCKED, BUSY, DONE, FAILED, STOPPED, USAGE
-from core.errors import AlreadyRunning, BadInput, Blocked, CacheError, Cancelled
+from core.errors import AlreadyRunning, BadInput, Blocked, CacheError, Cancelled, SettingsError
 from core.store.address import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from core.services import Services
+    from core.settings import Settings
 
 EPILOG = """exit codes:
   0    done
@@ -110,7 +113,17 @@ def _open(options: argparse.Namespace) -> Services:
     data_dir = options.data_dir or default_data_dir()
     if options.db is not None and not is_url(options.db):
         _refuse_absent(Path(options.db), options)
-    settings = load(data_dir / "settings.json")
+    settings = _changed(load(data_dir / "settings.json"), options)
+    return Services.open(
+        options.db,
+        data_dir=data_dir,
+        settings=settings,
+        practice=dict(options.practice) if options.practice else None,
+    )
+
+
+def _changed(settings: Settings, options: argparse.Namespace) -> Settings:
+    """The settings with what the command's words change of them."""
     given = {
         name: value
         for name, value in (
@@ -119,12 +132,10 @@ def _open(options: argparse.Namespace) -> Services:
         )
         if value is not None
     }
-    return Services.open(
-        options.db,
-        data_dir=data_dir,
-        settings=replace(settings, **given),
-        practice=dict(options.practice) if options.practice else None,
-    )
+    try:
+        return replace(settings, **given)
+    except SettingsError as error:
+        raise Misused(str(error)) from error
 
 
 def _refuse_absent(path: Path, options: argparse.Namespace) -> None:
@@ -159,12 +170,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"stockyard {__version__}")
     parser.add_argument(
         "--db",
+        type=something,
         metavar="FILE|URL",
         help="the cache: a file, or postgresql://user@host/database with the password in "
         "PGPASSWORD or ~/.pgpass; default: your own file",
     )
     parser.add_argument(
-        "--data-dir", type=Path, metavar="DIR", help="where settings and the default cache are"
+        "--data-dir", type=some_path, metavar="DIR", help="where settings and the default cache are"
     )
     parser.add_argument(
         "--practice",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.adjust import Basis
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from core.spans import Span
 
 EARLIEST, LATEST = "1900-01-01", "2100-01-01"
+MOST_DIGITS, MOST_DAYS = 12, 36_500
+LONGEST_NAME = 40
 
 
 class Misused(CacheError):
@@ -54,9 +57,32 @@ def date(text: str) -> str:
 
 def count(text: str) -> int:
     """A whole number above zero."""
-    if not text.isascii() or not text.isdigit() or int(text[:12]) < 1:
+    if not text.isascii() or not text.isdigit() or not text.strip("0"):
         raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a whole number above 0")
-    return int(text[:12])
+    if len(text) > MOST_DIGITS:
+        raise argparse.ArgumentTypeError(f"a number of {len(text):,} digits is too large")
+    return int(text)
+
+
+def days(text: str) -> int:
+    """A number of days, up to a hundred years."""
+    if not text.isascii() or not text.isdigit() or len(text) > 5 or int(text) > MOST_DAYS:
+        raise argparse.ArgumentTypeError(
+            f"{text[:20]!r} is not a number of days from 0 to {MOST_DAYS:,}"
+        )
+    return int(text)
+
+
+def given(text: str) -> str:
+    """A text with something in it: an unset variable of a shell script must not choose for it."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("nothing was given")
+    return text
+
+
+def path(text: str) -> Path:
+    """A path with something in it."""
+    return Path(given(text))
 
 
 def bar_interval(text: str) -> Interval:
@@ -147,9 +173,9 @@ def on_basis(series: list[SeriesInfo], wanted: str | None) -> tuple[list[SeriesI
 
 def nothing_held(options: Any) -> BadInput:
     """The sentence for a choice that no series matches."""
-    name = "any symbol" if options.symbol is None else options.symbol.strip().upper()[:40]
+    name = "any symbol" if options.symbol is None else options.symbol.strip().upper()[:LONGEST_NAME]
     words = [
-        str(value)
+        str(value)[:LONGEST_NAME]
         for value in (options.asset_type, options.interval, options.source, options.basis)
         if value is not None
     ]

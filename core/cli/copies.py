@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import maintenance
@@ -12,6 +11,8 @@ from core.cli.output import DONE, age, as_json, busy, counted, day, say, size, w
 from core.runs import RunControl
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from core.maintenance import Contents, Preview, Restored
     from core.services import Services
 
@@ -31,7 +32,7 @@ def _add_backup(commands: Any) -> None:
         f"backups beside the cache; of those, the {maintenance.KEEP_NEWEST} newest and one a week "
         f"for {maintenance.KEEP_WEEKS} weeks are kept.",
     )
-    backup.add_argument("file", metavar="FILE", type=Path, nargs="?")
+    backup.add_argument("file", metavar="FILE", type=arguments.path, nargs="?")
     backup.add_argument("--keep-all", action="store_true", help="let no older backup go")
     backup.add_argument("--list", action="store_true", help="only list the backups there are")
     arguments.add_json(backup)
@@ -46,7 +47,7 @@ def _add_restore(commands: Any) -> None:
         "or set aside under another name when it is too damaged for that. Without --confirm, "
         "nothing is changed.",
     )
-    restore.add_argument("file", metavar="FILE", type=Path)
+    restore.add_argument("file", metavar="FILE", type=arguments.path)
     restore.add_argument("--confirm", action="store_true", help="really restore")
     arguments.add_json(restore)
     restore.set_defaults(command=_restore, needs_open=False)
@@ -59,7 +60,7 @@ def _add_salvage(commands: Any) -> None:
         description="Save what can still be read of a damaged cache into the new file TARGET. The "
         "damaged file is only read.",
     )
-    salvage.add_argument("target", metavar="TARGET", type=Path)
+    salvage.add_argument("target", metavar="TARGET", type=arguments.path)
     arguments.add_json(salvage)
     salvage.set_defaults(command=_salvage, needs_open=False)
 
@@ -68,9 +69,12 @@ def _backup(services: Services, options: argparse.Namespace) -> int:
     folder = maintenance.backup_folder(services.store.path)
     if options.list:
         return _list(folder, services.clock.now(), as_values=options.json)
+    control = RunControl(services.clock)
     made = watch(
-        lambda: maintenance.backup(services.store, options.file, clock=services.clock),
-        RunControl(services.clock),
+        lambda: maintenance.backup(
+            services.store, options.file, clock=services.clock, control=control
+        ),
+        control,
         busy("copying"),
         quiet=options.json,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import maintenance
@@ -27,7 +26,7 @@ def add(commands: Any) -> None:
         " and Parquet folders, symbol databases, and CSV files of bars. What is read is never "
         "changed; the cache is backed up first. A second import of the same changes nothing.",
     )
-    parser.add_argument("path", metavar="PATH", type=Path, help="a file or a folder")
+    parser.add_argument("path", metavar="PATH", type=arguments.path, help="a file or a folder")
     parser.add_argument("--dry-run", action="store_true", help="only say what would happen")
     parser.add_argument("--csv-source", default="csv", metavar="NAME", help="source of CSV bars")
     parser.add_argument(
@@ -43,7 +42,7 @@ def add(commands: Any) -> None:
 
 def _import(services: Services, options: argparse.Namespace) -> int:
     from core.cache import MarketCache
-    from core.imports import ImportOptions, ImportProgress, plan_import, run_import
+    from core.imports import ImportOptions, ImportProgress, Verdict, plan_import, run_import
 
     control = RunControl(services.clock)
     given = ImportOptions(
@@ -59,7 +58,8 @@ def _import(services: Services, options: argparse.Namespace) -> int:
     )
     if options.dry_run:
         return _say_plan(plan, as_values=options.json)
-    if not options.no_backup:
+    wanted = plan.having(Verdict.IMPORT)
+    if wanted and not options.no_backup:
         _back_up(services, quiet=options.json)
     progress = ImportProgress()
     cache = MarketCache(store=services.store, clock=services.clock)
@@ -69,11 +69,13 @@ def _import(services: Services, options: argparse.Namespace) -> int:
         lambda: _line(progress),
         quiet=options.json,
     )
-    code = FAILED if report.failed else DONE
+    code = FAILED if report.failed or not wanted else DONE
     if options.json:
         as_json({"files": list(report.files), "stored": report.stored})
         return code
     _say_report(report)
+    if not wanted:
+        note(f"There is nothing in {options.path} that could be imported.")
     return code
 
 
@@ -83,9 +85,12 @@ def _back_up(services: Services, *, quiet: bool) -> None:
     if not (found.bars or found.symbols or found.trades):
         return
     try:
+        control = RunControl(services.clock)
         made = watch(
-            lambda: maintenance.backup(services.store, kind="before-import", clock=services.clock),
-            RunControl(services.clock),
+            lambda: maintenance.backup(
+                services.store, kind="before-import", clock=services.clock, control=control
+            ),
+            control,
             busy("backing up first"),
             quiet=quiet,
         )

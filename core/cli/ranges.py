@@ -94,6 +94,7 @@ def _add_export(commands: Any) -> None:
     )
     export.add_argument(
         "--output",
+        type=arguments.given,
         metavar="FILE",
         help="a file, a folder, or - for standard output; default: a file here, named for what is "
         "in it",
@@ -318,6 +319,8 @@ def _export(services: Services, options: argparse.Namespace) -> int:
         if not series:
             raise BadInput("The cache holds no such bars in this range.")
     kind = _format(options)
+    if kind is Format.PARQUET and options.output == STREAM:
+        raise Misused("Parquet cannot be written to the terminal or a pipe. Name a file.")
     export = BarExport(services.store, series, kind, span=span, basis=basis, clock=services.clock)
     target = _target(options.output, series, kind)
     done = watch(
@@ -366,6 +369,8 @@ def _clear(services: Services, options: argparse.Namespace) -> int:
     held = maintenance.count_bars(services.store, series, span)
     series = [one for one in series if one.id in held]
     number = sum(held.values())
+    if options.confirm and not series and options.json:
+        return as_json({"deleted": 0, "undo_since": None, "backup": None})
     if not (options.confirm and series):
         return _say_what_would_go(series, held, as_values=options.json)
     first_undo, copy = None, None
@@ -381,11 +386,13 @@ def _clear(services: Services, options: argparse.Namespace) -> int:
             busy("deleting"),
             quiet=options.json,
         )
+    # Said before anything else can fail: it is done.
+    if options.json:
+        as_json({"deleted": number, "undo_since": first_undo, "backup": copy})
+    else:
+        say(f"{counted(number, 'bar')} deleted. {_way_back(first_undo, copy)}")
     if options.vacuum:
         maintenance.compact(services.store, clock=services.clock)
-    if options.json:
-        return as_json({"deleted": number, "undo_since": first_undo, "backup": copy})
-    say(f"{counted(number, 'bar')} deleted. {_way_back(first_undo, copy)}")
     return DONE
 
 
@@ -398,14 +405,16 @@ def _delete(
     number = 0
     for symbol, source, kind, interval in keys:
         number += cache.delete(symbol, options.start, options.end, source, kind, interval)
-    made = [one.id for one in cache.last_writes() if one.id > before]
+    made = [one.id for one in cache.last_writes(len(series)) if one.id > before]
     return number, min(made, default=None)
 
 
 def _backed_up(services: Services, *, quiet: bool) -> Path:
     control = RunControl(services.clock)
     made = watch(
-        lambda: maintenance.backup(services.store, kind="before-clear", clock=services.clock),
+        lambda: maintenance.backup(
+            services.store, kind="before-clear", clock=services.clock, control=control
+        ),
         control,
         busy("backing up first"),
         quiet=quiet,

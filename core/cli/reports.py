@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.cli import arguments
@@ -31,7 +30,11 @@ def _add_stats(commands: Any) -> None:
 def _add_symbols(commands: Any) -> None:
     symbols = commands.add_parser("symbols", help="list the symbols, or add some from a CSV file")
     symbols.add_argument("--search", default="", metavar="TEXT", help="in symbol or name")
-    symbols.add_argument("--status", choices=list(SectorStatus), help="only with this sector state")
+    symbols.add_argument(
+        "--status",
+        choices=[one.value for one in SectorStatus],
+        help="only with this sector state",
+    )
     symbols.add_argument(
         "--asset-type",
         type=arguments.asset_class,
@@ -41,7 +44,7 @@ def _add_symbols(commands: Any) -> None:
     symbols.add_argument(
         "--import",
         dest="table",
-        type=Path,
+        type=arguments.path,
         metavar="FILE",
         help="add the symbols of a CSV file with columns symbol, name, kind, exchange",
     )
@@ -80,6 +83,8 @@ def _stats(services: Services, options: argparse.Namespace) -> int:
 def _symbols(services: Services, options: argparse.Namespace) -> int:
     if options.table is not None:
         number = services.import_symbols(options.table)
+        if options.json:
+            return as_json({"imported": number})
         say(f"{counted(number, 'symbol')} of {options.table.name} are in the cache.")
         return DONE
     rows = _listed(services, options)

@@ -19,7 +19,7 @@ from core.cli.output import (
     say,
     watch,
 )
-from core.errors import BadInput, SettingsError
+from core.errors import BadInput
 from core.model import RunState, Scope, ScopeKind, Stage
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def add(commands: Any) -> None:
         "unknown: has none, not found, failed; older: see --days; trades: what the stored trades' "
         "symbols lack; all",
     )
-    refresh.add_argument("--days", type=int, default=None, help="age for --scope older")
+    refresh.add_argument("--days", type=arguments.days, metavar="N", help="age for --scope older")
     refresh.add_argument("--symbols", metavar="A,B,…", help="only these, whatever is known of them")
     refresh.add_argument(
         "--max", type=arguments.count, metavar="N", help="at most N symbols one by one"
@@ -126,8 +126,6 @@ def _scope(services: Services, options: argparse.Namespace) -> Scope:
         wanted = tuple(part for part in options.symbols.replace(",", " ").split() if part)
         return Scope(ScopeKind.SELECTION, symbols=wanted, limit=options.max, stage=stage)
     days = options.days if options.days is not None else services.settings.sector_older_days
-    if days < 0:
-        raise SettingsError("--days cannot be negative.")
     return Scope(ScopeKind(options.scope), days=days, limit=options.max, stage=stage)
 
 

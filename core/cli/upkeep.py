@@ -20,6 +20,7 @@ from core.cli.output import (
     watch,
     when,
 )
+from core.errors import CacheError
 from core.runs import RunControl
 
 if TYPE_CHECKING:
@@ -92,12 +93,21 @@ def _cleanup(services: Services, options: argparse.Namespace) -> int:
     from core.cache import MarketCache
 
     deleted = MarketCache(store=services.store, clock=services.clock).cleanup_expired()
-    compacted = _compacted(services, quiet=options.json) if options.vacuum else None
+    if not options.json:
+        # Said before compacting can fail: it is done.
+        say(f"{counted(deleted, 'expired bar')} deleted.")
+    compacted, failure = None, None
+    if options.vacuum:
+        try:
+            compacted = _compacted(services, quiet=options.json)
+        except CacheError as error:
+            failure = error
     if options.json:
-        return as_json({"deleted": deleted, "compacted": compacted})
-    say(f"{counted(deleted, 'expired bar')} deleted.")
-    if compacted is not None:
+        as_json({"deleted": deleted, "compacted": compacted})
+    elif compacted is not None:
         say(_saved(compacted))
+    if failure is not None:
+        raise failure
     return DONE
 
 
@@ -177,7 +187,7 @@ def _undo(services: Services, options: argparse.Namespace) -> int:
         raise Misused("Give a number or --since, not both.")
     wanted: list[int | None] = [options.number]
     if options.since is not None:
-        writes = cache.last_writes(limit=1_000)
+        writes = cache.last_writes(limit=100_000)
         wanted = [one.id for one in writes if one.id >= options.since]
         if not wanted:
             raise Misused(f"There is no write number {options.since} or later to take back.")

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from core.providers import Listing, OptionChain
     from core.runs import RunControl
     from core.store.run_queue import Line
+    from core.universe import UniverseChange
 
 STORED, EMPTY = "stored", "empty"
 FINAL: Mapping[type[ProviderError], str] = {
@@ -227,11 +228,17 @@ class Desk:
     def _keep_listings(
         self, question: UniverseQuestion, line: Line, listings: list[Listing], finish: Finish
     ) -> None:
-        change = universe.update(
-            self._cache.store, self._clock, listings, self.provider, question.asset_class
-        )
-        with self._cache.store.write() as connection:
-            finish(connection, [Verdict(line, STORED, change.sentence, change.listed)])
+        store = self._cache.store
+        try:
+            change = universe.update(
+                store, self._clock, listings, self.provider, question.asset_class
+            )
+        except BadReply as error:
+            verdict = Verdict(line, error=error)
+        else:
+            verdict = Verdict(line, STORED, _directory_words(change), change.listed)
+        with store.write() as connection:
+            finish(connection, [verdict])
 
     def _bars(
         self, question: BarsQuestion, symbols: Sequence[str], control: RunControl
@@ -275,4 +282,19 @@ def _words(result: WriteResult) -> str:
         parts.append(f"{result.findings:,} worth a look")
     if result.drift is not None:
         parts.append("the price basis has changed")
+    return ", ".join(parts)
+
+
+def _directory_words(change: UniverseChange) -> str:
+    parts = [f"{change.listed:,} listed"]
+    for number, words in (
+        (len(change.added), "new"),
+        (len(change.delisted), "delisted"),
+        (len(change.relisted), "listed again"),
+        (len(change.renamed_tickers), "with another ticker"),
+        (len(change.recycled), "now another company"),
+        (len(change.renamed_companies), "with another name"),
+    ):
+        if number:
+            parts.append(f"{number:,} {words}")
     return ", ".join(parts)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from core.breaker import open_breaker
 from core.errors import (
     BadCredentials,
+    BadInput,
     BadReply,
     Blocked,
     Cancelled,
@@ -137,6 +138,9 @@ class Lane:
                 return self._desk.ask(question, lines, self._control)
             except (NotFound, NoData, NotEntitled) as error:
                 return error
+            except BadInput as error:
+                # The provider cannot even be asked this; another one may be.
+                return NotEntitled(self.provider, str(error))
 
     def _keep(self, question: Question, lines: Sequence[Line], answer: object) -> None:
         if isinstance(answer, ProviderError):

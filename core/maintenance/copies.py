@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 import sqlite3
@@ -44,6 +45,8 @@ ROUTINE = "backup"
 """Only backups of this kind are thinned; those made before a risky step stay."""
 
 BUSY_RETRY_S = 0.1
+STEP_PAGES = 4_000
+"""Some hundredths of a second."""
 
 _APPLICATION_ID_AT = 68
 _HEADER_BYTES = 100
@@ -110,12 +113,13 @@ def backup(
     *,
     kind: str = ROUTINE,
     clock: Clock | None = None,
+    control: RunControl | None = None,
 ) -> Backup:
     """Copy the cache, as it is now, into one file that only its owner can read.
 
     Others may go on writing. Without a `target` it goes to `backup_folder`, named for the moment.
     The copy is checked before it gets its name. Raises BadInput when the target is taken or cannot
-    be written, StoreFull, DamagedStore when the cache is.
+    be written, StoreFull, DamagedStore when the cache is, and Cancelled.
     """
     path = store.path
     now = int((clock or SystemClock()).now())
@@ -123,7 +127,7 @@ def backup(
     with store.read() as connection:
         source = connection.connection.driver_connection
         assert isinstance(source, sqlite3.Connection)  # noqa: S101 - what a file is opened with
-        _copy(source, target, path)
+        _copy(source, target, path, control or RunControl(clock))
     return Backup(target, path.stem, kind, now, target.stat().st_size)
 
 
@@ -242,29 +246,29 @@ def restore(
     now = int(clock.now())
     if before.present is not None:
         try:
-            kept = _keep_present(path, now)
+            kept = _keep_present(path, now, control)
         except DamagedStore:
-            return _replace(path, before.backup, now)
+            return _replace(path, before.backup, now, control)
         _bring_in(path, source, _patience(path, clock, control, patience_s))
         Store.open(path, clock=clock).close()
         return Restored(before.backup, kept)
-    return _replace(path, before.backup, now)
+    return _replace(path, before.backup, now, control)
 
 
-def _replace(path: Path, source: Contents, now: int) -> Restored:
+def _replace(path: Path, source: Contents, now: int, control: RunControl) -> Restored:
     """A new file from the backup; what stood at its place, if anything, is set aside last."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _make_folder(path.parent)
     aside: tuple[Path, ...] = ()
     # `overwrite` only passes the first look: the name is free when the new file gets it.
     with new_file(path, overwrite=True) as part:
         with sqlite.plain_errors(path), closing(_reader(source.path)) as connection:
-            _fill(connection, part)
+            _fill(connection, part, control)
         aside = set_aside(path, now=now)
     Store.open(path).close()
     return Restored(source, None, aside)
 
 
-def _keep_present(path: Path, now: int) -> Path:
+def _keep_present(path: Path, now: int, control: RunControl) -> Path:
     state = admission.inspect(path)
     if not state.writable:
         raise StoreReadOnly(
@@ -273,7 +277,7 @@ def _keep_present(path: Path, now: int) -> Path:
         )
     target = _free_name(path, "before-restore", now)
     with sqlite.plain_errors(path), closing(_reader(path)) as connection:
-        _copy(connection, target, path)
+        _copy(connection, target, path, control)
     return target
 
 
@@ -305,16 +309,13 @@ def _patience(
     return look
 
 
-def _copy(source: sqlite3.Connection, target: Path, path: Path) -> None:
+def _copy(source: sqlite3.Connection, target: Path, path: Path, control: RunControl) -> None:
     """A checked copy of the database at `path`, which `source` is a connection to."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise BadInput(f"{target.parent} cannot be made: {error.strerror or error}.") from error
+    _make_folder(target.parent)
     with new_file(target) as part:
         try:
             with sqlite.plain_errors(target):
-                _fill(source, part)
+                _fill(source, part, control)
         except StoreFull as error:
             raise StoreFull(
                 f"There is no space left for {target.name}, and no part of it was kept. "
@@ -329,10 +330,21 @@ def _copy(source: sqlite3.Connection, target: Path, path: Path) -> None:
             ) from error
 
 
-def _fill(source: sqlite3.Connection, part: Path) -> None:
-    """Copy in one step: a stepwise copy starts anew with every write of another program."""
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise BadInput(f"{folder} cannot be made: {error.strerror or error}.") from error
+
+
+def _fill(source: sqlite3.Connection, part: Path, control: RunControl) -> None:
+    """Copy in steps, between which it can be cancelled."""
+    # Within one transaction: else the copy would start anew with every write of another program.
+    if not source.in_transaction:
+        source.execute("BEGIN")
+    source.execute("SELECT count(*) FROM sqlite_master").fetchone()
     with closing(sqlite3.connect(sqlite.uri(part, mode="rw"), uri=True)) as copy:
-        source.backup(copy, pages=-1)
+        source.backup(copy, pages=STEP_PAGES, progress=lambda *_: control.checkpoint())
         # A file that needs no log beside it can be read from any place, a read-only one too.
         copy.execute("PRAGMA journal_mode=DELETE").fetchall()
 
@@ -356,7 +368,7 @@ def _refuse_same(path: Path, source: Path) -> None:
 def _refuse_foreign(path: Path, error: StoreError) -> None:
     """Raise `error` unless the file is a cache of ours, or the remains of something unreadable.
 
-    Somebody else's database, or a folder, is never moved out of the way.
+    Somebody else's database, a text, or a folder is never moved out of the way.
     """
     if isinstance(error, DamagedStore):
         return
@@ -364,8 +376,18 @@ def _refuse_foreign(path: Path, error: StoreError) -> None:
         raise error
     header = _header(path)
     owner = int.from_bytes(header[_APPLICATION_ID_AT : _APPLICATION_ID_AT + 4], "big")
-    if header.startswith(admission.HEADER) and owner != APPLICATION_ID:
+    foreign = header.startswith(admission.HEADER) and owner != APPLICATION_ID
+    if foreign or _is_text(header):
         raise error
+
+
+def _is_text(start: bytes) -> bool:
+    """Whether a file that begins so is a text; no page of a database is."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(start)
+    except UnicodeDecodeError:
+        return False
+    return bool(start) and b"\0" not in start
 
 
 def _size_and_age(path: Path) -> tuple[int, int]:

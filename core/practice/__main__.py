@@ -18,6 +18,7 @@ from core.errors import BadInput
 from core.practice.alpaca import PracticeAlpaca
 from core.practice.chart_files import histories_from_csv
 from core.practice.directory import from_shared
+from core.practice.keyed import COMMANDS
 from core.practice.limits import Limits
 from core.practice.members import from_pytickersymbols
 from core.practice.mishaps import Mishaps
@@ -105,6 +106,7 @@ PROVIDERS: dict[
     "yahoo": (_yahoo_parser, _yahoo),
     "alpaca": (_alpaca_parser, _alpaca),
 }
+PROVIDERS |= COMMANDS
 """By name: what it takes on the command line, and how it is made from that."""
 
 

@@ -144,7 +144,8 @@ class PracticeAlpaca:
         return self._server.address
 
     def start(self) -> Self:
-        """Listen for clients."""
+        """Listen for clients, ready to answer the first one at once."""
+        self.book.prepare()
         self._server.start()
         return self
 

@@ -113,6 +113,11 @@ class BarBook:
         self._splits: dict[str, Split] = {}
         self._days = lru_cache(maxsize=512)(self._made_days)
 
+    def prepare(self) -> None:
+        """Load the calendars, which takes a second or two the first time."""
+        for crypto in (False, True):
+            _sessions(crypto=crypto)
+
     def split(self, symbol: str, day: dt.date, new: float) -> None:
         """Let a symbol split from `day` on; a later call replaces the earlier."""
         with self._lock:
@@ -263,7 +268,7 @@ def _sessions(*, crypto: bool) -> tuple[Any, Any, Any]:
 
     if crypto:
         first = _name(dt.date.fromisoformat(_CRYPTO_BEGINS))
-        days = np.arange(first, first + 40 * 366 * _DAY_S, _DAY_S, dtype=np.int64)
+        days = np.arange(first, first + 20 * 366 * _DAY_S, _DAY_S, dtype=np.int64)
         begins = np.array([_midnight(day, _CENTRAL) for day in days.tolist()], dtype=np.int64)
         return begins[:-1], begins[:-1], begins[1:]
     found = table(AssetClass.STOCK)

@@ -279,8 +279,8 @@ class Alpaca:
                 "Alpaca does not accept the key. Is it one of a "
                 f"{self._account} account, and is the secret whole?",
             )
-        kind, _, names = message.partition("invalid symbol:")
-        if status == 400 and names and not kind.strip():
+        names = message.partition("invalid symbol:")[2]
+        if status == 400 and names.strip():
             bad = [name.split()[0] for name in names.split(",") if name.strip()]
             return InvalidSymbols(self.name, bad)
         if status == 404:

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any
 from core.errors import BadInput, BadReply
 from core.model import AssetClass, Kind, canonical_symbol
 from core.providers import Listing
-from core.providers.security_kinds import kind_of
+from core.securities import asset_class_of, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-FUNDS = (Kind.ETF, Kind.ETN, Kind.FUND)
 
 
 def listings_of(provider: str, assets: Any) -> list[Listing]:
@@ -44,12 +42,11 @@ def _listings(assets: Any) -> Iterator[Listing]:
             continue  # such as the internal names of securities in escrow
         name = str(asset.get("name") or "").strip()[:200]
         is_crypto = asset["class"] == "crypto"
-        kind = Kind.OTHER if is_crypto else kind_of(symbol, name)
-        listed = AssetClass.FUND if kind in FUNDS else AssetClass.STOCK
+        kind = Kind.OTHER if is_crypto else kind_of(name, symbol)
         yield Listing(
             symbol=symbol,
             name=name,
-            asset_class=AssetClass.CRYPTO if is_crypto else listed,
+            asset_class=AssetClass.CRYPTO if is_crypto else asset_class_of(kind),
             kind=kind,
             exchange=str(asset.get("exchange") or "").upper()[:20],
             tradable=asset["tradable"] is True,

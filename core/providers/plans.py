@@ -47,6 +47,12 @@ PROVIDERS: Mapping[str, ProviderFacts] = {
             needs_key=False,
         ),
         ProviderFacts(
+            "nasdaq_trader",
+            "Nasdaq Trader",
+            (PlanLimits("public", "No key; the symbol directory", Rate(1.0)),),
+            needs_key=False,
+        ),
+        ProviderFacts(
             "alpaca",
             "Alpaca",
             (

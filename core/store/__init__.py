@@ -67,6 +67,8 @@ class Store:
             store._bring_up_to_date(version)
         except BaseException:
             backend.engine.dispose()
+            if version == 0 and backend.path is not None:
+                sqlite.take_back_empty(backend.path)
             raise
         return store
 

@@ -48,7 +48,7 @@ def inspect(path: Path) -> FileState:
     folder_writable = os.access(path.parent, os.W_OK)
     # A WAL database needs its -wal and -shm files beside it, so the folder counts as well.
     writable = os.access(path, os.W_OK) and folder_writable
-    version = _look_inside(path, writable=writable, folder_writable=folder_writable)
+    version = _look_inside(path, folder_writable=folder_writable)
     return FileState(
         exists=True, writable=writable, folder_writable=folder_writable, schema_version=version
     )
@@ -73,20 +73,17 @@ def _refuse_foreign_kinds(path: Path, details: os.stat_result) -> None:
         raise NotACache(f"{path.name} is not a Stockyard cache. It was not touched.")
 
 
-def _look_inside(path: Path, *, writable: bool, folder_writable: bool) -> int:
+def _look_inside(path: Path, *, folder_writable: bool) -> int:
     wal = path.with_name(path.name + "-wal")
     immutable = not folder_writable and not wal.exists()
-    target = sqlite.uri(path, mode="rw" if writable else "ro", immutable=immutable)
-    with (
-        sqlite.plain_errors(path),
-        closing(sqlite3.connect(target, uri=True, timeout=1.0)) as connection,
-    ):
-        connection.execute("PRAGMA trusted_schema=OFF")
-        application = int(connection.execute("PRAGMA application_id").fetchone()[0])
-        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-        objects = connection.execute(
-            "SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_master"
-        ).fetchall()
+    try:
+        # Read-only, or SQLite would copy a log that lies beside the file into it on closing: also
+        # a stranger's, over a cache that this function then says was not touched.
+        found = _contents(sqlite.uri(path, mode="ro", immutable=immutable), path)
+    except _JournalLeft:
+        # It has to be played back first, for which the file has to be open for writing.
+        found = _contents(sqlite.uri(path, mode="rw", immutable=False), path)
+    application, version, objects = found
     if application == 0 and version == 0 and not objects:
         # Stockyard was killed between making the file and its first commit.
         return 0
@@ -96,7 +93,37 @@ def _look_inside(path: Path, *, writable: bool, folder_writable: bool) -> int:
         )
     _refuse_newer(path.name, version)
     _refuse_foreign_objects(path, objects)
+    missing = sorted(set(metadata.tables) - {name for kind, name, *_ in objects if kind == "table"})
+    if missing and version == SCHEMA_VERSION:
+        raise DamagedStore(
+            f"{path.name} lacks the table {missing[0]!r} of a Stockyard cache, so it is damaged. "
+            "Nothing was changed. Restore a backup, or save what is left with salvage."
+        )
     return version
+
+
+def _contents(target: str, path: Path) -> tuple[int, int, list[tuple[str, str, str, str]]]:
+    """Application id, schema version, and every object (type, name, table, SQL) of the file."""
+    with (
+        sqlite.plain_errors(path),
+        closing(sqlite3.connect(target, uri=True, timeout=1.0)) as connection,
+    ):
+        connection.execute("PRAGMA trusted_schema=OFF")
+        try:
+            application = int(connection.execute("PRAGMA application_id").fetchone()[0])
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_READONLY_ROLLBACK:
+                raise _JournalLeft from error
+            raise
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        objects = connection.execute(
+            "SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_master"
+        ).fetchall()
+    return application, version, objects
+
+
+class _JournalLeft(Exception):
+    """A crash left a rollback journal beside the file."""
 
 
 def _refuse_newer(subject: str, version: int) -> None:
@@ -130,7 +157,8 @@ SELECT has_schema_privilege(n.oid, 'USAGE') FROM pg_namespace n WHERE n.nspname 
 _WRITABLE = """
 SELECT NOT pg_is_in_recovery() AND NOT current_setting('default_transaction_read_only')::bool
 """
-# What belongs to an extension is left out: some put a view or two into `public`.
+# What belongs to an extension is left out: some put a view or two into `public`. So is a partition
+# of a table in the schema, unless it has a trigger or a rule: large caches may be cut up.
 _OBJECTS = """
 SELECT c.relname, c.relkind IN ('r', 'p') AND NOT EXISTS (
            SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal
@@ -143,6 +171,12 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = %s AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT EXISTS (
     SELECT FROM pg_depend d
     WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+AND NOT (c.relispartition AND c.relkind IN ('r', 'p')
+    AND EXISTS (
+        SELECT FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent
+        WHERE i.inhrelid = c.oid AND p.relnamespace = n.oid)
+    AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal)
+    AND NOT EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid))
 ORDER BY c.relname
 """
 

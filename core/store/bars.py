@@ -8,7 +8,7 @@ from sqlalchemy import func, insert, select, update
 
 from core.model import AssetClass, SeriesInfo, SourceTotals
 from core.store import bulk, direct
-from core.store.schema import FLAG_PROVISIONAL, Whole, bars, coverage, series
+from core.store.schema import FLAG_PROVISIONAL, bars, coverage, series
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -143,18 +143,10 @@ def series_of(connection: Connection, symbol: str) -> list[SeriesInfo]:
     return sorted(infos, key=lambda one: (one.interval != "1d", -one.bars, one.label))
 
 
-def totals(connection: Connection) -> Any:
-    """series, bars, provisional, symbols, first_ts, last_ts over the whole cache."""
-    return connection.execute(
-        select(
-            func.count().label("series"),
-            func.coalesce(func.sum(series.c.bars), 0).cast(Whole).label("bars"),
-            func.coalesce(func.sum(series.c.provisional), 0).cast(Whole).label("provisional"),
-            func.count(series.c.symbol.distinct()).label("symbols"),
-            func.min(series.c.first_ts).label("first_ts"),
-            func.max(series.c.last_ts).label("last_ts"),
-        ).where(series.c.bars > 0)
-    ).one()
+def symbols_held(connection: Connection) -> int:
+    """How many symbols have bars."""
+    found = direct.rows(connection, "SELECT count(DISTINCT symbol) FROM series WHERE bars>0")
+    return int(found[0][0])
 
 
 def by_source(connection: Connection) -> Iterable[SourceTotals]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from core.frames import BarColumns
 
-SIZES = (256, 64, 16, 4, 1)
+SIZES = (256, 128, 64, 32, 16, 8, 4, 2, 1)
 """Rows of a multi-row statement, so that a few statements serve every number of rows. SQLite is
 quickest at 64 to 256 rows; beyond, its statements cost more to prepare than they spare."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, case, delete, func, insert, select, update
 
 from core.model import AssetClass, Kind, SectorStatus
+from core.securities import why_ineligible
 from core.store.schema import sector_answers, sector_changes, symbol_changes, symbols
 
 if TYPE_CHECKING:
@@ -33,6 +34,19 @@ class SectorState:
     error: str | None = None
     locked: bool = False
     note: str | None = None
+
+    def under(self, reason: str | None) -> SectorState:
+        """The state once the reason not to ask (or None, its absence) counts.
+
+        An answer that is there stays, and so does all of a locked symbol.
+        """
+        if self.locked or self.status.is_answer:
+            return self
+        if reason:
+            return replace(self, status=SectorStatus.INELIGIBLE, attempts=0, error=reason)
+        if self.status is SectorStatus.INELIGIBLE:
+            return replace(self, status=SectorStatus.NEVER_ASKED, error=None)
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +125,13 @@ def stored_symbols(connection: Connection) -> list[StoredSymbol]:
 def sector_state(connection: Connection, symbol: str) -> tuple[int, str | None, SectorState] | None:
     """The symbol's id, why it is ineligible, and its sector; None for an unknown symbol."""
     row = connection.execute(
-        select(symbols.c.id, symbols.c.ineligible, *_SECTOR).where(symbols.c.symbol == symbol)
+        select(symbols.c.id, symbols.c.kind, symbols.c.asset_class, *_SECTOR).where(
+            symbols.c.symbol == symbol
+        )
     ).first()
-    return None if row is None else (row[0], row[1], _sector_state(row[2:]))
+    if row is None:
+        return None
+    return row[0], why_ineligible(Kind(row[1]), AssetClass(row[2])), _sector_state(row[3:])
 
 
 def _sector_state(row: Sequence[Any]) -> SectorState:
@@ -290,10 +308,12 @@ def put_answers(
 
 def ineligible(connection: Connection) -> list[tuple[str, str, str, str]]:
     """Symbol, name, kind and reason of every symbol whose sector nobody asks for."""
-    reason = symbols.c.ineligible
+    # A cache of format 1 kept the reason with the error.
+    waiting = symbols.c.sector_status == SectorStatus.INELIGIBLE
+    reason = func.coalesce(symbols.c.ineligible, case((waiting, symbols.c.sector_error)))
     rows = connection.execute(
         select(symbols.c.symbol, symbols.c.name, symbols.c.kind, reason)
-        .where(and_(reason.is_not(None), symbols.c.active == 1))
+        .where(reason.is_not(None), symbols.c.active == 1)
         .order_by(symbols.c.symbol)
     )
     return [(row[0], row[1], row[2], row[3]) for row in rows]

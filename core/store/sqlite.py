@@ -51,7 +51,7 @@ LENGTH_LIMIT = 50_000_000
 
 def uri(path: Path, *, mode: str, immutable: bool = False) -> str:
     """The SQLite URI of a file; special characters in the path are quoted."""
-    return f"file:{quote(str(path))}?mode={mode}" + ("&immutable=1" if immutable else "")
+    return f"file:{quote(os.fsencode(path))}?mode={mode}" + ("&immutable=1" if immutable else "")
 
 
 def create_empty(path: Path) -> None:
@@ -65,14 +65,24 @@ def create_empty(path: Path) -> None:
         ) from error
 
 
+def take_back_empty(path: Path) -> None:
+    """Undo `create_empty` when nothing could be put into the file: what is empty is never opened
+    again."""
+    with suppress(OSError):
+        if path.stat().st_size == 0:
+            path.unlink()
+
+
 def make_engine(path: Path, *, read_only: bool, folder_writable: bool) -> Engine:
     """An engine for the file. A read-only one in a read-only folder is opened as immutable, the
     only way SQLite can read a WAL database there; changes by others are then not seen."""
     wal = path.with_name(path.name + "-wal")
     immutable = read_only and not folder_writable and not wal.exists()
     target = uri(path, mode="ro" if read_only else "rw", immutable=immutable)
+    opened = identity(path)
 
     def connect() -> sqlite3.Connection:
+        refuse_replaced(path, opened)
         # cached_statements: the hot paths use a handful of statements, far below the default 128.
         connection = sqlite3.connect(
             target,
@@ -101,6 +111,29 @@ def make_engine(path: Path, *, read_only: bool, folder_writable: bool) -> Engine
     )
 
 
+def identity(path: Path) -> tuple[int, int]:
+    """Which file it is, whatever its name."""
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise StoreUnavailable(f"{path} cannot be reached: {error.strerror or error}.") from error
+    return found.st_dev, found.st_ino
+
+
+def refuse_replaced(path: Path, opened: tuple[int, int]) -> None:
+    """Raise StoreUnavailable when the path no longer names the file that was opened.
+
+    SQLite would go on writing into a file that nobody can find any more.
+    """
+    with suppress(StoreUnavailable):
+        if identity(path) == opened:
+            return
+    raise StoreUnavailable(
+        f"{path} was moved, deleted or replaced while it was open. Nothing was written. "
+        "Put it back, or open the cache anew."
+    )
+
+
 def _configure(connection: sqlite3.Connection, *, read_only: bool) -> None:
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LENGTH_LIMIT)
     for pragma in ("foreign_keys=ON", "trusted_schema=OFF", "cell_size_check=ON", "mmap_size=0"):
@@ -122,6 +155,7 @@ class CacheFile:
         self.name = path.name
         self.read_only = read_only
         self.engine = make_engine(path, read_only=read_only, folder_writable=folder_writable)
+        self._opened = identity(path)
 
     def plain_errors(self) -> AbstractContextManager[None]:
         return plain_errors(self.path)
@@ -132,6 +166,7 @@ class CacheFile:
 
     def try_begin_write(self, connection: Connection) -> bool:
         driver = _driver(connection)
+        refuse_replaced(self.path, self._opened)
         driver.execute(f"PRAGMA busy_timeout={WRITE_WAIT_MS}")
         try:
             driver.execute("BEGIN IMMEDIATE")
@@ -241,27 +276,29 @@ def plain_errors(path: Path) -> Iterator[None]:
         if _is_environment(error):
             raise explain(error, path) from error
         raise
+    except UnicodeDecodeError as error:
+        raise _damaged(path) from error
 
 
 def explain(error: sqlite3.Error, path: Path) -> StoreError:
     """The sentence for a failure of SQLite."""
     name = path.name
     code = _code(error)
+    if _is_garbled(error):
+        return _damaged(path)
     if code in (sqlite3.SQLITE_FULL,) or _extended(error) == sqlite3.SQLITE_IOERR_WRITE:
         return StoreFull(
             f"There is no space left for {name}. What was saved before is safe. "
             "Free some space, then go on."
         )
+    if code == sqlite3.SQLITE_CORRUPT:
+        return _damaged(path)
     kinds: dict[int, tuple[type[StoreError], str]] = {
         sqlite3.SQLITE_BUSY: (StoreLocked, f"Another program is using {name}. Try again soon."),
         sqlite3.SQLITE_LOCKED: (StoreLocked, f"Another program is using {name}. Try again soon."),
         sqlite3.SQLITE_READONLY: (
             StoreReadOnly,
             f"{name} cannot be written: the file, its folder or the disk is read-only.",
-        ),
-        sqlite3.SQLITE_CORRUPT: (
-            DamagedStore,
-            f"{name} is damaged. Nothing was changed. Restore a backup, or open another file.",
         ),
         sqlite3.SQLITE_NOTADB: (NotACache, f"{name} is not a Stockyard cache. It was not touched."),
     }
@@ -272,8 +309,19 @@ def explain(error: sqlite3.Error, path: Path) -> StoreError:
     return kind(text)
 
 
+def _damaged(path: Path) -> DamagedStore:
+    return DamagedStore(
+        f"{path.name} is damaged. Nothing was changed. Restore a backup, or open another file."
+    )
+
+
+def _is_garbled(error: sqlite3.Error) -> bool:
+    """Whether a text in the file is not UTF-8; the driver has no code for that."""
+    return _code(error) == 0 and str(error).startswith("Could not decode to UTF-8")
+
+
 def _is_environment(error: sqlite3.Error) -> bool:
-    return _code(error) in (
+    return _is_garbled(error) or _code(error) in (
         sqlite3.SQLITE_BUSY,
         sqlite3.SQLITE_LOCKED,
         sqlite3.SQLITE_READONLY,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, case, func, insert, not_, or_, select, update
@@ -15,7 +16,8 @@ from core.model import (
     SymbolColumns,
     SymbolInfo,
 )
-from core.store.schema import Whole, run_items, sector_changes, series, symbols
+from core.store import direct
+from core.store.schema import run_items, sector_changes, series, symbols
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -151,41 +153,32 @@ def _info(row: Any) -> SymbolInfo:
     )
 
 
+_DIRECTORY = (
+    "SELECT symbol,name,asset_class,kind,exchange,coalesce(sector,''),coalesce(industry,''),"
+    "sector_status,coalesce(sector_error,'') FROM symbols"
+)
+_HELD = "SELECT symbol,bars,first_ts,last_ts FROM series WHERE bars>0"
+
+
 def columns(connection: Connection) -> SymbolColumns:
     """Every symbol with its bars in short, in symbol order."""
-    held = (
-        select(
-            series.c.symbol,
-            func.count().label("series"),
-            func.sum(series.c.bars).cast(Whole).label("bars"),
-            func.min(series.c.first_ts).label("first_ts"),
-            func.max(series.c.last_ts).label("last_ts"),
+    # Two plain scans and a merge here take half the time of one statement that joins and sorts.
+    rows = direct.rows(connection, _DIRECTORY)
+    rows.sort(key=itemgetter(0))
+    held: dict[str, tuple[int, int, int, int]] = {}
+    for symbol, count_, first, last in direct.rows(connection, _HELD):
+        before = held.get(symbol)
+        held[symbol] = (
+            (1, count_, first, last)
+            if before is None
+            else (before[0] + 1, before[1] + count_, min(before[2], first), max(before[3], last))
         )
-        .where(series.c.bars > 0)
-        .group_by(series.c.symbol)
-        .subquery()
-    )
-    rows = connection.execute(
-        select(
-            symbols.c.symbol,
-            symbols.c.name,
-            symbols.c.asset_class,
-            symbols.c.kind,
-            symbols.c.exchange,
-            func.coalesce(symbols.c.sector, ""),
-            func.coalesce(symbols.c.industry, ""),
-            symbols.c.sector_status,
-            func.coalesce(symbols.c.sector_error, ""),
-            func.coalesce(held.c.series, 0),
-            func.coalesce(held.c.bars, 0),
-            func.coalesce(held.c.first_ts, 0),
-            func.coalesce(held.c.last_ts, 0),
-        )
-        .select_from(symbols.outerjoin(held, held.c.symbol == symbols.c.symbol))
-        .order_by(symbols.c.symbol)
-    ).fetchall()
     listed: list[list[Any]] = [list(column) for column in zip(*rows, strict=True)]
-    return SymbolColumns(*(listed or [[] for _ in range(13)]))
+    if not listed:
+        return SymbolColumns(*([] for _ in range(13)))
+    nothing = (0, 0, 0, 0)
+    totals = zip(*[held.get(symbol, nothing) for symbol in listed[0]], strict=True)
+    return SymbolColumns(*listed, *(list(column) for column in totals))
 
 
 def count(connection: Connection) -> int:

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-KEPT = 200
-"""So many writes can be taken back; older ones are forgotten."""
+KEPT = 12_000
+"""So many writes of a series can be taken back, a whole market's session among them; older ones are
+forgotten. Only writes that changed bars cost space: those that only added some need a line each."""
 
 PURGE_EVERY = 50
 

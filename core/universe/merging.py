@@ -7,9 +7,10 @@ The rules:
   that the source lists for the first time only the name in the cache is known, in somebody else's
   words; then only a name without any likeness makes another company.
 * Another company's sector is forgotten (never asked), unless the symbol is locked.
-* A known identity under a new ticker brings its sector, lock and note along. Where several
-  securities share an identity (a CIK is a company's), kind and share class tell them apart; what
-  cannot be told apart is taken for delisted and added.
+* A known identity under a new ticker brings its sector, lock and note along. Where a source knows
+  no identities, the very same name stands for one, if its ticker went in the same list in which
+  the other came. Where several securities share an identity (a CIK is a company's), kind and share
+  class tell them apart; what cannot be told apart is taken for delisted and added.
 * A source delists only what it has listed itself. What was typed in, or listed elsewhere, stays.
 * Eligibility follows the kind. An answer that is there is kept whatever the kind says.
 """
@@ -18,15 +19,15 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from core.company_names import likeness
-from core.model import AssetClass, Kind, SectorStatus
-from core.securities import CLASSES, INELIGIBLE, kind_of
+from core.model import AssetClass, Kind
+from core.securities import CLASSES, kind_of, why_ineligible
 from core.store.directory import SectorState, StoredSymbol, Told, sector_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from core.providers import Listing
 
@@ -34,6 +35,7 @@ MAX_NAME = 200
 Fate = Literal[
     "added", "recycled", "renamed_company", "renamed_ticker", "relisted", "moved", "same"
 ]
+_Key: TypeAlias = tuple[str, Kind, str]
 NOT_TOLD = Told(listed=False, name="")
 
 
@@ -136,25 +138,6 @@ def _classed(listing: Listing) -> Listing:
     return replace(listing, name=name, kind=kind, asset_class=asset_class, identity=identity)
 
 
-def reason_for(kind: Kind, asset_class: AssetClass) -> str | None:
-    """Why nobody asks for the sector of such a security; None when one may be asked for."""
-    if asset_class not in (AssetClass.STOCK, AssetClass.FUND):
-        return f"{asset_class}: only companies have a sector"
-    return INELIGIBLE.get(kind)
-
-
-def _eligible(state: SectorState, reason: str | None) -> SectorState:
-    """The state once the reason (or its absence) counts."""
-    waiting = (SectorStatus.NEVER_ASKED, SectorStatus.FAILED, SectorStatus.INELIGIBLE)
-    if state.locked or state.status not in waiting:
-        return state
-    if reason:
-        return replace(state, status=SectorStatus.INELIGIBLE, attempts=0, error=reason)
-    if state.status is SectorStatus.INELIGIBLE:
-        return replace(state, status=SectorStatus.NEVER_ASKED, error=None)
-    return state
-
-
 class _Merging:
     def __init__(
         self,
@@ -196,26 +179,40 @@ class _Merging:
 
     def _moved_identities(self) -> dict[str, StoredSymbol]:
         """By new ticker: the symbol under which the same security was listed until now."""
-        lost: dict[tuple[str, Kind, str], list[StoredSymbol]] = {}
+        lost: dict[_Key, list[StoredSymbol]] = {}
         for row in self._rows.values():
-            identity = identity_for(row.identity, self._source)
-            listing = self._listed.get(row.symbol)
-            if not identity or not row.active or not self._listed_before(row):
-                continue
-            if listing is None or (listing.identity and listing.identity != identity):
-                lost.setdefault(_security_key(identity, row), []).append(row)
-        found: dict[tuple[str, Kind, str], list[str]] = {}
+            if row.active and self._listed_before(row):
+                for key in self._lost_keys(row):
+                    lost.setdefault(key, []).append(row)
+        found: dict[_Key, list[str]] = {}
         for listing in self._listed.values() if lost else ():
-            at_home = self._rows.get(listing.symbol)
-            known = identity_for(at_home.identity, self._source) if at_home else None
-            if listing.identity and known != listing.identity:
-                key = _security_key(listing.identity, listing)
+            for key in self._found_keys(listing):
                 found.setdefault(key, []).append(listing.symbol)
         return {
             new[0]: lost[key][0]
             for key, new in found.items()
             if len(new) == 1 and len(lost.get(key, ())) == 1
         }
+
+    def _lost_keys(self, row: StoredSymbol) -> Iterator[_Key]:
+        """What to look for under other tickers, when the security has left its own."""
+        identity = identity_for(row.identity, self._source)
+        listing = self._listed.get(row.symbol)
+        if identity:
+            if listing is None or (listing.identity and listing.identity != identity):
+                yield _security_key(f"identity {identity}", row)
+        elif listing is None:
+            name = self._told[row.id].name
+            yield from [_security_key(_name_key(name), row)] if name else []
+
+    def _found_keys(self, listing: Listing) -> Iterator[_Key]:
+        """What a listing is looked for by, when its security was not under this ticker before."""
+        row = self._rows.get(listing.symbol)
+        known = identity_for(row.identity, self._source) if row else None
+        if listing.identity and known != listing.identity:
+            yield _security_key(f"identity {listing.identity}", listing)
+        elif not listing.identity and listing.name and not (row and self._listed_before(row)):
+            yield _security_key(_name_key(listing.name), listing)
 
     def _expect(self, row: StoredSymbol) -> None:
         """A symbol that the source listed until now: is it still there?"""
@@ -230,7 +227,7 @@ class _Merging:
         self._merged.entries.append(Entry(row.symbol, "unlisted", row.name, None))
 
     def _take(self, listing: Listing, row: StoredSymbol | None) -> None:
-        reason = reason_for(listing.kind, listing.asset_class)
+        reason = why_ineligible(listing.kind, listing.asset_class)
         if reason:
             self._merged.ineligible.append((listing.symbol, reason))
         if row is None:
@@ -246,13 +243,13 @@ class _Merging:
         elif not row.sector.locked and another:
             state = SectorState(note=row.sector.note)
             self._merged.other_companies.append(row.id)
-        after = self._after(row, listing, reason, _eligible(state, reason))
+        after = self._after(row, listing, reason, state.under(reason))
         self._write(row, after)
         self._log(fate, row, after, former)
 
     def _add(self, listing: Listing, reason: str | None) -> None:
         former = self._old_ticker.get(listing.symbol)
-        state = _eligible(former.sector if former else SectorState(), reason)
+        state = (former.sector if former else SectorState()).under(reason)
         blank = StoredSymbol(
             0,
             listing.symbol,
@@ -349,7 +346,11 @@ class _Merging:
         self._merged.fates.setdefault(fate, []).append(change)
 
 
-def _security_key(identity: str, security: StoredSymbol | Listing) -> tuple[str, Kind, str]:
+def _name_key(name: str) -> str:
+    return f"name {' '.join(name.lower().split())}"
+
+
+def _security_key(identity: str, security: StoredSymbol | Listing) -> _Key:
     return identity, security.kind, security.symbol.partition(".")[2]
 
 

@@ -35,7 +35,6 @@ from core.practice.alpaca import PRACTICE_KEY, PRACTICE_SECRET
 from core.practice.loopback import LoopbackServer, Reply, Request
 from core.providers.alpaca import Alpaca, Fill
 from core.providers.alpaca_bars import BATCH
-from core.providers.security_kinds import kind_of
 from core.ratelimit import Rate, RateLimiter, claim
 from core.runs import RunControl
 from core.spans import Span
@@ -203,7 +202,7 @@ def test_a_day_is_its_date_in_new_york(scripted, script, control):
     script.says(page(A=[bar("2024-03-08T05:00:00Z", 1.0), bar("2024-03-11T04:00:00Z", 2.0)]))
     frame = ask(scripted, ["A"], control, over=span("2024-03-01", "2024-04-01"))["A"].frame
     assert [str(day.date()) for day in frame.index] == ["2024-03-08", "2024-03-11"]
-    script.says(page(**{"BTC/USD": [bar("2024-03-08T06:00:00Z"), bar("2024-03-11T05:00:00Z")]}))
+    script.says(page(**{"BTC/USD": [bar("2024-03-08T00:00:00Z"), bar("2024-03-11T05:00:00Z")]}))
     found = ask(
         scripted, ["BTC/USD"], control, asset_class=CRYPTO, over=span("2024-03-01", "2024-04-01")
     )
@@ -325,6 +324,14 @@ def test_bars_out_of_order_twice_or_out_of_the_span(scripted, script, control):
     frame = ask(scripted, ["A"], control)["A"].frame
     assert [str(day.date()) for day in frame.index] == ["2026-02-24", "2026-02-25"]
     assert frame["close"].tolist() == [2.5, 3.0]
+
+
+def test_of_a_bar_that_comes_twice_the_later_counts(scripted, script, control):
+    days = [f"2024-{month:02d}-{day:02d}T12:00:00Z" for month in (1, 2, 3) for day in range(1, 29)]
+    script.says(page("t1", A=[bar(day, 1.0) for day in days]), page(A=[bar(day) for day in days]))
+    over = span("2024-01-01", "2024-04-01")
+    frame = ask(scripted, ["A"], control, over=over)["A"].frame
+    assert frame["close"].tolist() == [10.0] * 84
 
 
 def test_figures_that_may_be_missing(scripted, script, control):
@@ -554,48 +561,6 @@ def test_lists_that_are_cut_or_no_lists(scripted, script, control, body):
     script.says(body)
     with pytest.raises(BadReply):
         scripted.listings(STOCK, control)
-
-
-@pytest.mark.parametrize(
-    ("symbol", "name", "kind"),
-    [
-        ("AAPL", "Apple Inc. Common Stock", Kind.COMMON),
-        ("BRK.B", "Berkshire Hathaway Inc. Class B", Kind.COMMON),
-        ("SPY", "SPDR S&P 500 ETF Trust", Kind.ETF),
-        ("PFF", "iShares Preferred and Income Securities ETF", Kind.ETF),
-        ("ATMP", "iPath Select MLP ETN", Kind.ETN),
-        ("PHK", "Pimco High Income Fund", Kind.FUND),
-        ("BABA", "Alibaba Group Holding Limited American Depositary Shares", Kind.ADR),
-        ("WFC.PRZ", "Wells Fargo & Company Depositary Shares", Kind.PREFERRED),
-        ("ACHR.WS", "Archer Aviation Inc.", Kind.WARRANT),
-        ("CLSKW", "CleanSpark, Inc. - Warrant", Kind.WARRANT),
-        ("AAC.U", "Ares Acquisition Corporation", Kind.UNIT),
-        ("ALISU", "Calisa Acquisition Corp - Units", Kind.UNIT),
-        ("CRANR", "Crane Harbor Acquisition Corp. II - Rights", Kind.RIGHT),
-        ("SFB", "Stifel Financial Corporation 5.20% Senior Notes due 2047", Kind.NOTE),
-        ("KRSP", "Rice Acquisition Corporation 3 Class A Ordinary Shares", Kind.SPAC),
-        ("NGL", "NGL Energy Partners LP Common Units", Kind.MLP),
-        ("ZVZZT", "NASDAQ TEST STOCK", Kind.TEST),
-        ("BRO", "Brown & Brown Inc. (a warranty company)", Kind.COMMON),
-        ("X", "", Kind.COMMON),
-    ],
-)
-def test_kinds_of_securities(symbol, name, kind):
-    assert kind_of(symbol, name) is kind
-
-
-@pytest.mark.shared
-def test_kinds_of_the_whole_market(shared_data: Path):
-    """Against the directory's own column, made by other rules: ETF or fund is no difference."""
-    path = shared_data / "universe" / "universe_us.csv.gz"
-    rows = pd.read_csv(path, dtype=str, keep_default_na=False)
-    found = [kind_of(*one) for one in zip(rows["alpaca_symbol"], rows["name"], strict=True)]
-    funds = ("etf", "etn", "fund")
-    same = [
-        kind == wanted or (kind in funds and wanted in funds)
-        for kind, wanted in zip(found, rows["kind"], strict=True)
-    ]
-    assert np.mean(same) > 0.985
 
 
 # --- options ---

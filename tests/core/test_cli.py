@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shlex
 import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -419,7 +421,7 @@ def test_an_export_takes_its_format_from_the_name_and_goes_to_a_pipe(
     assert len(piped.out.splitlines()) == 21
     assert piped.err == "20 bars of 1 series.\n"
     refused = cli("export", "AAPL", "--format", "parquet", "--output", "-")
-    assert refused.code == 1
+    assert refused.code == 2
     assert "Name a file" in refused.err
 
 
@@ -454,7 +456,7 @@ def test_what_was_cleared_can_be_brought_back_as_it_says(cli: Cli, path: Path) -
 def test_clear_keeps_to_source_interval_and_class(cli: Cli, path: Path) -> None:
     assert cli("clear", "--source", "alpaca:sip", "--confirm", "--json").json["deleted"] == 17
     assert cli("clear", "--asset-type", "crypto", "--confirm", "--json").json["deleted"] == 2
-    assert cli("clear", "--interval", "1wk", "--confirm", "--json").json["would_delete"] == 0
+    assert cli("clear", "--interval", "1wk", "--confirm", "--json").json["deleted"] == 0
     assert bars_in(path) == 26
 
 
@@ -602,7 +604,7 @@ def test_caches_of_earlier_programs_are_brought_in(cli: Cli, path: Path, tmp_pat
         (("sectors", "refresh", "--max", "0"), 2, "not a whole number above 0"),
         (("symbols", "--import", "missing.csv"), 1, "cannot be read"),
         (("symbols", "--asset-type", "tulip"), 2, "is no asset class"),
-        (("--rate", "0", "stats"), 1, "must be from"),
+        (("--rate", "0", "stats"), 2, "must be from"),
         (("query",), 2, "required: SYM"),
         (("query", "NOPE"), 1, "holds no bars of NOPE."),
         (("query", "AAPL", "--source", "polygon"), 1, "holds no bars of AAPL (polygon)."),
@@ -652,3 +654,223 @@ def test_a_cache_is_made_only_where_something_is_put_into_it(cli: Cli, tmp_path:
     assert not fresh.exists()
     assert cli("--db", str(fresh), "symbols", "--import", str(table)).code == 0
     assert fresh.exists()
+
+
+# What nobody means, and what nobody foresees
+
+
+def test_no_device_is_replaced_by_an_export(cli: Cli, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    refused = cli("export", "AAPL", "--output", str(pipe), "--overwrite")
+    assert (refused.code, "not an ordinary file" in refused.err) == (1, True)
+    assert pipe.is_fifo()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--db", "", "stats"),
+        ("--data-dir", "", "stats"),
+        ("--db", " ", "clear", "--confirm"),
+        ("backup", ""),
+        ("restore", "", "--confirm"),
+        ("salvage", ""),
+        ("import-cache", ""),
+        ("symbols", "--import", ""),
+        ("export", "AAPL", "--output", ""),
+    ],
+)
+def test_an_unset_variable_chooses_no_file(cli: Cli, words: tuple[str, ...]) -> None:
+    answer = cli(*words)
+    assert answer.code == 2
+    assert "nothing was given" in answer.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--rate", "nan", "stats"),
+        ("--rate", "-1", "stats"),
+        ("--hold-off", "1e300", "stats"),
+        ("sectors", "refresh", "--scope", "older", "--days", "9" * 20, "--dry-run"),
+        ("sectors", "refresh", "--days", "-1", "--dry-run"),
+        ("sectors", "refresh", "--days", "٣", "--dry-run"),
+        ("jobs", "--limit", "9" * 13),
+        ("query", "AAPL", "--rows", "9" * 4_000),
+        ("undo", "00"),
+        ("symbols", "--status", "bogus"),
+        ("export", "--all", "--format", "parquet", "--output", "-"),
+    ],
+)
+def test_numbers_and_words_that_cannot_be_are_misuse(cli: Cli, words: tuple[str, ...]) -> None:
+    answer = cli(*words)
+    assert answer.code == 2
+    assert answer.out == ""
+    last = answer.err.splitlines()[-1]
+    assert "<" not in last
+    assert len(last) < 300
+
+
+def test_a_huge_number_is_never_cut_to_another_one(cli: Cli) -> None:
+    answer = cli("undo", "1000000000000000000001")
+    assert (answer.code, "too large" in answer.err) == (2, True)
+
+
+def test_somebody_elses_text_is_not_moved_for_a_restore(cli: Cli, path: Path, tmp_path) -> None:
+    copy, theirs = tmp_path / "copy.db", tmp_path / "letter.txt"
+    assert cli("backup", str(copy)).code == 0
+    theirs.write_text("Sehr geehrte Damen und Herren, für Ihr Schreiben danke ich. " * 10)
+    for more in ((), ("--confirm",)):
+        answer = cli("--db", str(theirs), "restore", str(copy), *more)
+        assert (answer.code, "not a Stockyard cache" in answer.err) == (1, True)
+    assert theirs.read_text().startswith("Sehr")
+    assert sorted(one.name for one in tmp_path.glob("letter*")) == ["letter.txt"]
+
+
+def test_a_folder_that_cannot_be_made_is_named(cli: Cli, path: Path, tmp_path: Path) -> None:
+    copy, file = tmp_path / "copy.db", tmp_path / "file"
+    assert cli("backup", str(copy)).code == 0
+    file.write_text("x")
+    for words in (
+        ("--db", str(file / "a" / "c.db"), "restore", str(copy), "--confirm"),
+        ("backup", str(file / "b.db")),
+    ):
+        answer = cli(*words)
+        assert answer.code == 1
+        assert str(file) in answer.err
+        assert "answer" not in answer.err
+
+
+def test_nothing_to_import_is_a_failure_and_makes_no_backup(cli: Cli, path: Path, tmp_path) -> None:
+    (tmp_path / "given").mkdir()
+    (tmp_path / "given" / "notes.txt").write_text("no data")
+    answer = cli("import-cache", str(tmp_path / "given"))
+    assert answer.code == 1
+    assert "nothing in" in answer.err
+    assert not (path.parent / "backups").exists()
+
+
+def test_clearing_fifty_and_more_series_names_the_write_that_brings_all_back(
+    cli: Cli, path: Path
+) -> None:
+    clock = ManualClock(JUNE)
+    with MarketCache(path, clock=clock) as cache:
+        cache.set_many({f"M{n}": frame(DAYS[:3]) for n in range(80)}, "polygon")
+    answer = cli("clear", "--source", "polygon", "--confirm", "--json")
+    assert answer.json["deleted"] == 240
+    assert cli("undo", "--since", str(answer.json["undo_since"])).code == 0
+    assert bars_in(path) == 45 + 240
+
+
+def test_what_was_deleted_is_said_also_when_compacting_fails(
+    cli: Cli, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from core import maintenance
+    from core.errors import StoreFull
+
+    def full(*_: Any, **__: Any) -> None:
+        raise StoreFull("There is no space left for the cache.")
+
+    monkeypatch.setattr(maintenance, "compact", full)
+    answer = cli("clear", "--symbol", "WILD", "--confirm", "--vacuum", "--json")
+    assert (answer.code, answer.json["deleted"]) == (1, 6)
+    assert "no space left" in answer.err
+    answer = cli("cleanup", "--vacuum")
+    assert (answer.code, "0 expired bars deleted." in answer.out) == (1, True)
+
+
+def test_confirmed_answers_have_one_shape(cli: Cli) -> None:
+    found = cli("clear", "--symbol", "WILD", "--confirm", "--json").json
+    nothing = cli("clear", "--symbol", "WILD", "--confirm", "--json").json
+    assert set(found) == set(nothing)
+    assert nothing["deleted"] == 0
+
+
+def test_imported_symbols_are_counted_in_json(cli: Cli, tmp_path: Path) -> None:
+    table = tmp_path / "list.csv"
+    table.write_text("symbol,name\nZZZ,Last\n")
+    assert cli("symbols", "--import", str(table), "--json").json == {"imported": 1}
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&-"])
+def test_closed_streams_neither_crash_nor_reach_the_cache(
+    path: Path, tmp_path: Path, closed: str
+) -> None:
+    words = shlex.join(command(tmp_path, "--db", str(path), "stats"))
+    done = subprocess.run(
+        ["sh", "-c", f"{words} {closed}"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False)
+    words = shlex.join(command(tmp_path, "--db", str(path), "query", "NOPE"))
+    done = subprocess.run(["sh", "-c", f"{words} {closed}"], cwd=ROOT, capture_output=True,
+                          text=True, check=False)  # fmt: skip
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert path.read_bytes()[:16] == b"SQLite format 3\0"
+    assert bars_in(path) == 45
+
+
+@pytest.mark.parametrize("name", ["\udcff\udcfe.db", "a b%20#?&=ü–%.db", "-x.db", "'\";$(x).db"])
+def test_any_name_of_a_file_will_do(tmp_path: Path, original: bytes, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(original)
+    for words in (
+        ("stats",),
+        ("backup", str(tmp_path / f"copy-{name}")),
+        ("clear", "--symbol", "WILD", "--confirm"),
+        ("vacuum",),
+        ("restore", str(tmp_path / f"copy-{name}"), "--confirm"),
+        ("salvage", str(tmp_path / f"saved-{name}")),
+        ("check", "--deep"),
+    ):
+        done = subprocess.run(
+            command(tmp_path, f"--db={path}", *words),
+            cwd=ROOT, capture_output=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, (words, done.stderr)
+    assert bars_in(path) == 45
+
+
+def test_every_answer_in_json_is_json(cli: Cli, tmp_path: Path) -> None:
+    copy = str(tmp_path / "copy.db")
+    for words in (
+        ("stats",), ("symbols",), ("findings", "WILD"), ("jobs",), ("query", "AAPL"),
+        ("gaps", "--all"), ("gaps", "AAPL"), ("clear",), ("cleanup",), ("vacuum",), ("check",),
+        ("undo", "--list"), ("backup", copy), ("backup", "--list"), ("restore", copy),
+        ("restore", copy, "--confirm"), ("salvage", str(tmp_path / "saved.db")),
+        ("sectors", "status"), ("sectors", "refresh", "--dry-run"),
+        ("export", "--all", "--output", str(tmp_path / "all.csv")),
+        ("import-cache", str(tmp_path / "all.csv"), "--dry-run"),
+        ("import-cache", str(tmp_path / "all.csv")), ("undo",),
+    ):  # fmt: skip
+        answer = cli(*words, "--json")
+        assert answer.code in (0, 1, 5), words
+        assert answer.json is not None
+
+
+def test_a_cancelled_backup_leaves_nothing(path: Path, tmp_path: Path) -> None:
+    from core import maintenance
+    from core.errors import Cancelled
+    from core.runs import RunControl
+
+    store = Store.open(path)
+    control = RunControl()
+    control.cancel()
+    with pytest.raises(Cancelled):
+        maintenance.backup(store, tmp_path / "copy.db", control=control)
+    store.close()
+    assert list(tmp_path.glob("copy*")) == []
+
+
+def test_ctrl_c_while_modules_are_loaded_needs_no_traceback(path: Path, tmp_path: Path) -> None:
+    loading = tmp_path / "loading"
+    words = command(tmp_path, "--db", str(path), "stats")
+    # -v names each module as it is loaded; sqlalchemy is among the first that take long.
+    words.insert(1, "-v")
+    with loading.open("wb") as errors:
+        process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=errors)
+        while b"sqlalchemy" not in loading.read_bytes() and process.poll() is None:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+    assert b"Traceback" not in loading.read_bytes()

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import stat
+import sys
 import threading
 from pathlib import Path
 
@@ -110,13 +111,10 @@ def test_parquet_has_typed_columns(cache, any_store, clock, tmp_path: Path) -> N
     assert str(found["provisional"].dtype) == "bool"
 
 
-def test_parquet_without_its_package_is_explained(any_store, cache, clock, tmp_path) -> None:
-    try:
-        import pyarrow  # noqa: F401
-    except ImportError:
-        pass
-    else:
-        pytest.skip("pyarrow is installed")
+def test_parquet_without_its_package_is_explained(
+    any_store, cache, clock, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
     export = BarExport(any_store, find_series(any_store), Format.PARQUET, clock=clock)
     with pytest.raises(BadInput, match="need the package pyarrow"):
         export.run(tmp_path / "x.parquet")

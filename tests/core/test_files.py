@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core import files
 from core.errors import BadInput, StoreFull
 from core.files import MAX_NAME_BYTES, new_file, safe_name
 
@@ -108,6 +109,46 @@ def test_a_link_to_nowhere_is_something_that_is_there(tmp_path: Path) -> None:
         part.write_text("new")
     assert not path.is_symlink()
     assert not outside.exists()
+
+
+def test_a_file_is_on_the_disk_before_it_gets_its_name(tmp_path: Path, monkeypatch) -> None:
+    """Else a power cut could leave the name on an empty file."""
+    events: list[tuple[str, str]] = []
+    link, sync = os.link, files._sync
+
+    def noted_link(source, target) -> None:
+        events.append(("named", Path(target).name))
+        link(source, target)
+
+    def noted_sync(path: Path) -> None:
+        events.append(("synced", path.name))
+        sync(path)
+
+    monkeypatch.setattr(os, "link", noted_link)
+    monkeypatch.setattr(files, "_sync", noted_sync)
+    with new_file(tmp_path / "x.csv") as part:
+        part.write_text("1")
+    assert events == [("synced", "x.csv.part"), ("named", "x.csv"), ("synced", tmp_path.name)]
+
+
+def test_devices_and_pipes_are_never_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (tmp_path / "link").symlink_to(pipe)
+    for name in ("pipe", "link"):
+        with (
+            pytest.raises(BadInput, match="not an ordinary file"),
+            new_file(tmp_path / name, overwrite=True),
+        ):
+            pytest.fail("nothing may be written")
+    assert pipe.is_fifo()
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["link", "pipe"]
+
+
+@pytest.mark.parametrize("name", ["", ".", "/", "a\0b"])
+def test_what_names_no_file_is_refused(name: str) -> None:
+    with pytest.raises(BadInput), new_file(Path(name), overwrite=True):
+        pytest.fail("nothing may be written")
 
 
 def test_folders_that_cannot_be_written_to_are_explained(tmp_path: Path) -> None:

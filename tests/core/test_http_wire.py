@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import logging
 import socket
@@ -192,6 +193,25 @@ def test_a_cancel_cuts_a_question_off(server, wire_to, fault):
     worker.join()
     server.fault = None
     assert ask(wire).status == 200
+
+
+def test_a_cancel_just_after_the_sending_leaves_nothing_on_the_wire(server, wire_to):
+    class Cancelling(RunControl):
+        def interrupting(self, interrupt):
+            assert server.came.wait(20)
+            raise Cancelled
+
+    server.fault = Fault("hang")
+    wire = wire_to(deadline_s=600.0)
+    with pytest.raises(Cancelled):
+        ask(wire, Cancelling())
+    never = threading.Event()
+    for _ in range(2_000):
+        if not asyncio.all_tasks(wire._running.loop):
+            break
+        never.wait(0.005)
+    else:
+        pytest.fail("the request is still under way")
 
 
 def test_a_cancelled_run_sends_nothing(server, wire_to):

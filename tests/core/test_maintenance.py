@@ -529,7 +529,11 @@ def test_a_cache_beyond_reading_is_set_aside_and_replaced(closed, copy, clock, d
         damage_bars(closed, pages=2)
     else:
         closed.write_bytes(
-            {"empty": b"", "noise": b"no cache", "truncated": whole[: len(whole) // 2]}[damage]
+            {
+                "empty": b"",
+                "noise": bytes(range(200, 256)) * 90,
+                "truncated": whole[: len(whole) // 2],
+            }[damage]
         )
     ruined = closed.read_bytes()
     done = maintenance.restore(closed, copy, clock=clock)

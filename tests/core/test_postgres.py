@@ -18,11 +18,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pandas as pd
 import psycopg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
+from core import MarketCache
 from core.errors import (
     Cancelled,
     DamagedStore,
@@ -40,7 +42,7 @@ from core.store.address import Address
 from core.store.postgres_bars import COPY_FROM_ROWS, PACK_ROWS, upsert_bars
 from core.store.schema import metadata
 from core.symbols import listing
-from tests.postgres_server import PostgresServer
+from tests.postgres_server import PostgresServer, Replica
 
 SECRET = "open-sesame-42"  # noqa: S105 - lets nobody in anywhere
 DAY = 86_400
@@ -996,3 +998,84 @@ def test_a_character_that_the_server_cannot_keep_is_marked(postgres_store: Store
         symbols.upsert_listings(connection, [listing("A", name="nul\0byte")], now=0)
     with postgres_store.read() as connection:
         assert symbols.columns(connection).name == ["nul\ufffdbyte"]
+
+
+PARTITIONS = """
+CREATE TABLE bars_cut (LIKE bars INCLUDING DEFAULTS INCLUDING CONSTRAINTS,
+    PRIMARY KEY (series_id, ts),
+    FOREIGN KEY (series_id) REFERENCES series (id) ON DELETE CASCADE)
+    PARTITION BY HASH (series_id);
+CREATE TABLE bars_0 PARTITION OF bars_cut FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE bars_1 PARTITION OF bars_cut FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+DROP VIEW market_cache;
+DROP TABLE bars;
+ALTER TABLE bars_cut RENAME TO bars;
+"""
+
+
+def some_bars() -> pd.DataFrame:
+    days = pd.bdate_range("2024-01-02", periods=50, name="date")
+    close = [10.0 + n % 7 for n in range(50)]
+    return pd.DataFrame(
+        {
+            "open": close,
+            "high": [one + 1 for one in close],
+            "low": [one - 1 for one in close],
+            "close": close,
+            "volume": 100.0,
+        },
+        index=days,
+    )
+
+
+def test_a_cache_may_keep_its_bars_in_partitions(
+    postgres_server: PostgresServer, postgres_url: str
+) -> None:
+    Store.open(postgres_url).close()
+    name = postgres_url.rsplit("/", 1)[1]
+    with postgres_server.connect(name) as connection:
+        connection.execute(PARTITIONS)
+    frames = {f"S{n}": some_bars() for n in range(8)}
+    with MarketCache(postgres_url) as cache:
+        cache.set_many(frames, "alpaca:iex")
+        cache.set_many({"S1": some_bars() * 1.01}, "alpaca:iex")
+        found = cache.get("S3", "2024-01-02", "2024-03-29")
+        assert found is not None
+        assert found["close"].tolist() == frames["S3"]["close"].tolist()
+        assert len(cache.cross_section("2024-01-02", "alpaca:iex")) == 8
+        cache.undo_write()
+        assert cache.delete("S2") == 50
+    with postgres_server.connect(name) as connection:
+        counted = ("SELECT count(*) FROM bars_0", "SELECT count(*) FROM bars_1")
+        halves = [connection.execute(statement).fetchone() for statement in counted]
+        assert all(half and half[0] for half in halves)
+        connection.execute(
+            "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'"
+        )
+        connection.execute(
+            "CREATE TRIGGER t BEFORE INSERT ON bars_1 FOR EACH ROW EXECUTE FUNCTION f()"
+        )
+    with pytest.raises(NotACache, match="bars_1"):
+        Store.open(postgres_url)
+
+
+def test_a_read_replica_opens_read_only_and_follows(
+    postgres_server: PostgresServer, postgres_url: str
+) -> None:
+    with MarketCache(postgres_url) as cache:
+        cache.set("AAPL", some_bars(), "alpaca:iex")
+        with Replica(postgres_server) as replica:
+            url = replica.url(postgres_url.rsplit("/", 1)[1])
+            with MarketCache(url) as reader:
+                assert reader.store.read_only
+                first = reader.get("AAPL")
+                assert first is not None
+                assert len(first) == 50
+                with pytest.raises(StoreReadOnly, match="read-only"):
+                    reader.set("AAPL", some_bars(), "yahoo")
+                cache.set("MSFT", some_bars(), "alpaca:iex")
+                for _ in range(200):
+                    if reader.get("MSFT") is not None:
+                        break
+                    threading.Event().wait(0.05)
+                assert reader.get("MSFT") is not None

@@ -150,6 +150,18 @@ def test_an_ineligible_symbol_is_ineligible_again(store: Store, clock: ManualClo
     assert symbols.info(store, "ABC.WS") == before
 
 
+def test_undo_respects_what_the_security_has_become(store: Store, clock: ManualClock) -> None:
+    symbols.add(store, [symbols.listing("ABC", kind=Kind.RIGHT), symbols.listing("DEF")], clock)
+    for symbol in ("ABC", "DEF"):
+        override(store, clock, symbol, "Energy")
+    symbols.add(store, [symbols.listing("ABC"), symbols.listing("DEF", kind=Kind.RIGHT)], clock)
+    for symbol in ("ABC", "DEF"):
+        undo_override(store, clock, symbol)
+    assert symbols.info(store, "ABC").sector_status is SectorStatus.NEVER_ASKED
+    assert symbols.info(store, "DEF").sector_status is SectorStatus.INELIGIBLE
+    assert symbols.info(store, "DEF").sector_error.startswith("right: ")
+
+
 def test_unlock_keeps_the_sector_until_a_provider_answers(store: Store, clock: ManualClock) -> None:
     override(store, clock, "AAPL", "Energy", note="mine")
     assert unlock(store, clock, "AAPL") is True

@@ -768,7 +768,7 @@ def test_bars_agree(both: Both) -> None:
     assert both.read(bars.find_series, **SERIES) is None
     series_id = both.write(bars.ensure_series, **SERIES)
     assert both.write(bars.ensure_series, **SERIES) == series_id
-    both.read(bars.totals)
+    both.read(bars.symbols_held)
     both.read(bars.by_source)
     both.write(bars.write, series_id, [bar(n, n / 7, n & 1) for n in range(300)], fetched_at=5)
     both.write(bars.upsert, series_id, [])
@@ -795,7 +795,7 @@ def test_bars_agree(both: Both) -> None:
     for question in (bars.series_of, bars.all_series_of):
         both.read(question, "A")
         both.read(question, "NOPE")
-    both.read(bars.totals)
+    both.read(bars.symbols_held)
     both.read(bars.by_source)
     both.read(bars.symbols_with_bars, AssetClass.STOCK)
     both.read(bars.candidates, "A", AssetClass.STOCK, "1d")

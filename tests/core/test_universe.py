@@ -315,6 +315,65 @@ def test_a_renamed_ticker_keeps_the_sector_of_its_identity(
     )
 
 
+def test_without_identities_the_very_same_name_is_one(any_store: Store, clock: ManualClock) -> None:
+    """As on the day on which BK became BNY."""
+    old = [
+        stock("BK", "The Bank of New York Mellon Corporation Common Stock"),
+        stock("BK.PRK", "The Bank of New York Mellon Corporation  Pfd", kind=Kind.PREFERRED),
+        stock("VSCO", "Victorias Secret & Co. Common Stock"),
+    ]
+    run(any_store, clock, [*crowd(), *old])
+    answer(any_store, clock, "BK", "Financial Services")
+    new = [replace(one, symbol=one.symbol.replace("BK", "BNY")) for one in old[:2]]
+    found = run(any_store, clock, [*crowd(), *new, stock("VSX", "Victorias Secret Holdings")])
+    assert [change[:3] for change in found.renamed_tickers] == [
+        ("BNY", "BK", "BNY"),
+        ("BNY.PRK", "BK.PRK", "BNY.PRK"),
+    ]
+    assert (found.added, found.delisted) == (("VSX",), ("VSCO",))
+    assert symbols.info(any_store, "BNY").sector == "Financial Services"
+
+
+def test_a_name_that_another_ticker_has_had_all_along_is_no_rename(
+    any_store: Store, clock: ManualClock
+) -> None:
+    classes = [stock("AGM", "Farmer Mac Common Stock"), stock("AGMX", "Farmer Mac Common Stock")]
+    run(any_store, clock, [*crowd(), *classes])
+    found = run(any_store, clock, [*crowd(), classes[1]])
+    assert (found.renamed_tickers, found.delisted) == ((), ("AGM",))
+
+
+@pytest.mark.shared
+def test_four_months_of_real_changes(
+    sqlite_store: Store, clock: ManualClock, shared_data: Path
+) -> None:
+    """Each of the 31 tickers that were renamed in that time is recognised, and no other."""
+    path = shared_data / "universe" / "listing_changes_other-listed.csv.gz"
+    with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["change"] in ("added", "removed")]
+    days = sorted({row["date"] for row in rows})
+    quiet = crowd(2_000)
+    listed = {one.symbol: one for one in quiet}
+    firsts = {row["symbol"]: row for row in reversed(rows)}
+    for symbol, row in firsts.items():
+        if row["change"] == "removed":
+            listed[symbol] = _listing(symbol, row["name"], row["etf"] == "Y")
+    run(sqlite_store, clock, listed.values())
+    renamed = []
+    for day in days:
+        for row in (row for row in rows if row["date"] == day):
+            if row["change"] == "removed":
+                listed.pop(row["symbol"], None)
+            else:
+                one = _listing(row["symbol"], row["name"], row["etf"] == "Y")
+                listed[row["symbol"]] = one
+        found = run(sqlite_store, clock, listed.values(), whatever_is_missing=True)
+        renamed += [(change.old, change.new) for change in found.renamed_tickers]
+    print(len(renamed), renamed)
+    assert {("BK", "BNY"), ("PSTG", "P"), ("VSCO", "VSXY"), ("FDP", "DMC")} <= set(renamed)
+    assert len(renamed) == 31
+
+
 def test_tickers_that_move_on_in_a_chain_each_bring_their_sector(
     any_store: Store, clock: ManualClock
 ) -> None:
@@ -434,6 +493,13 @@ def test_names_from_elsewhere_are_no_reason_to_forget_a_sector(
     assert [change.symbol for change in found.recycled] == ["GONE"]
     assert symbols.info(any_store, "JBLU").sector == "Industrials"
     assert symbols.info(any_store, "GONE").sector is None
+
+
+def test_reasons_from_an_older_cache_are_listed_too(any_store: Store, clock: ManualClock) -> None:
+    symbols.add(any_store, [symbols.listing("OLD.WS", kind=Kind.WARRANT)], clock)
+    with any_store.write() as connection:
+        connection.execute(symbols_table.update().values(ineligible=None))
+    assert [one.reason.partition(":")[0] for one in ineligible(any_store)] == ["warrant"]
 
 
 def test_a_change_of_kind_decides_eligibility(any_store: Store, clock: ManualClock) -> None:
