@@ -101,24 +101,42 @@ class ScopeKind(StrEnum):
     """Which symbols a sector refresh asks for."""
 
     NEVER_ASKED = "never_asked"
+    DUE = "due"
     UNKNOWN = "unknown"
     OLDER = "older"
+    TRADES = "trades"
+    ALL = "all"
     SELECTION = "selection"
+
+
+class Stage(StrEnum):
+    """How sectors are asked for: by screens, which list many symbols at once, or one by one."""
+
+    AUTO = "auto"
+    SCREEN = "screen"
+    PROFILE = "profile"
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
     """The symbols of one sector refresh. Locked and ineligible symbols are never among them.
 
-    NEVER_ASKED: those without an answer so far. UNKNOWN: has none, not found, or failed.
-    OLDER: every answer older than `days`. SELECTION: `symbols`, whatever is known of them.
+    NEVER_ASKED: those without an answer so far. DUE: those, and the answers past their re-check
+    age, which the settings give for each kind of answer. UNKNOWN: has none, not found, or failed.
+    OLDER: every answer older than `days`. TRADES: what of the stored trades' symbols has no
+    sector and may be asked for without being told to (never asked, or due). ALL: every symbol.
+    SELECTION: `symbols`, whatever is known of them.
+
+    `stage`: SCREEN asks by screens only, PROFILE one by one only, AUTO by screens where that
+    costs less, and one by one for the rest.
     """
 
     kind: ScopeKind = ScopeKind.NEVER_ASKED
     days: int = 365
     symbols: tuple[str, ...] = ()
     limit: int | None = None
-    """At most so many symbols in one run; None for no cap."""
+    """At most so many symbols are asked for one by one in one run; None for no cap."""
+    stage: Stage = Stage.AUTO
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +298,13 @@ class SectorCounts:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a refresh would cost, said before it starts. Times are seconds."""
+    """What a refresh would cost, said before it starts. Times are seconds.
+
+    `stage` is SCREEN when screens go first, with about `screen_calls` requests, and PROFILE when
+    every symbol is asked for by itself; `why` is the sentence that says so. `requests_today` is
+    what the provider was asked today already. `unlisted` counts symbols of the scope that the
+    directory does not have, so that nobody can ask for them.
+    """
 
     scope: Scope
     symbols: int
@@ -289,6 +313,61 @@ class Plan:
     seconds_low: float
     seconds_high: float
     blocked_until: int | None
+    stage: Stage = Stage.PROFILE
+    screen_calls: int = 0
+    why: str = ""
+    requests_today: int = 0
+    unlisted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """One screen of a run, turned page by page: a sector, an industry or the ETFs.
+
+    `next_offset` is the row that the next page begins at. `total` is how many rows the provider
+    says there are, None before the first page; `rows` how many different symbols have come.
+    `ended_at` (UTC seconds) is None while there are pages left.
+    """
+
+    name: str
+    next_offset: int = 0
+    total: int | None = None
+    rows: int = 0
+    ended_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SectorAnswer:
+    """What one source said last of a symbol; `sector` None: it has none.
+
+    `source` is the provider and the way it was asked (`yahoo_screener`, `yahoo_profile`);
+    `taxonomy` says whose names of sectors and industries these are.
+    """
+
+    source: str
+    taxonomy: str
+    sector: str | None
+    industry: str | None
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class SectorConflict:
+    """A symbol of which sources say different sectors, with the sector that counts now."""
+
+    symbol: str
+    sector: str | None
+    source: str | None
+    answers: tuple[SectorAnswer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SectorReason:
+    """Why so many symbols have no sector: their status, and the sentence that explains it."""
+
+    status: SectorStatus
+    reason: str
+    symbols: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +387,11 @@ class Progress:
 
     `eta_low_s` and `eta_high_s` bound the seconds left, None while too few answers are in.
     `waiting_s` is how long the next request has to wait for its turn, 0 when none does.
+
+    Of a sector refresh only: `stage` is where it is, SCREEN or PROFILE. While screens are turned,
+    `pages` of about `pages_expected` have come. `unlisted` counts symbols that screens list and
+    the directory does not; `conflicts` those that two screens, or a screen and an earlier profile,
+    put in different sectors, so that they are asked for one by one.
     """
 
     run_id: int
@@ -324,6 +408,11 @@ class Progress:
     requests: int = 0
     blocked_until: int | None = None
     waiting_s: float = 0.0
+    stage: Stage = Stage.PROFILE
+    pages: int = 0
+    pages_expected: int = 0
+    unlisted: int = 0
+    conflicts: int = 0
 
 
 @dataclass(frozen=True, slots=True)

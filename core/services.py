@@ -97,7 +97,7 @@ class Services:
                 # Without a practice Yahoo among the others, this port answers nobody.
                 practice=None if practice is None else practice.get("yahoo", NOBODY),
             )
-            sectors = Sectors(store, yahoo, rate, settings, clock)
+            sectors = Sectors(store, yahoo, rate, settings, clock, screen=yahoo)
             credentials = Credentials(data_dir)
             clients = Clients(store, settings, clock, credentials, yahoo, practice=practice)
             fetching = Fetching(store, clients, settings, clock)

@@ -24,6 +24,9 @@ class Settings:
     request_deadline_s: float = 30.0
     sector_run_limit: int = 0
     sector_older_days: int = 365
+    sector_none_days: int = 180
+    sector_not_found_days: int = 90
+    sector_sweep_industries: int = 0
     alpaca_plan: str = "basic"
     alpaca_feed: str = "iex"
     polygon_plan: str = "free"
@@ -47,6 +50,9 @@ LIMITS: dict[str, tuple[float, float]] = {
     "request_deadline_s": (1, 600),
     "sector_run_limit": (0, 1_000_000),
     "sector_older_days": (1, 36_500),
+    "sector_none_days": (1, 36_500),
+    "sector_not_found_days": (1, 36_500),
+    "sector_sweep_industries": (0, 1),
 }
 
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -63,8 +69,14 @@ HELP: dict[str, str] = {
     "hold_off_minutes": "How long Yahoo is left alone after its first block. "
     "Doubles with each block that follows, up to four hours.",
     "request_deadline_s": "A request that has not been answered whole after so many seconds fails.",
-    "sector_run_limit": "Symbols asked for in one sector refresh at most; 0 for no cap.",
+    "sector_run_limit": "Symbols asked for one by one in one sector refresh at most; 0 for no cap.",
     "sector_older_days": "Age in days from which a sector counts as old.",
+    "sector_none_days": "Age in days from which the answer that there is no sector is checked "
+    "again.",
+    "sector_not_found_days": "Age in days from which a symbol that the provider did not know is "
+    "asked for again.",
+    "sector_sweep_industries": "1: screens are turned for each industry instead of each sector, "
+    "which brings the industry too and takes about three times the requests.",
     "alpaca_plan": "basic: 200 requests a minute; plus: 10,000.",
     "alpaca_feed": "iex: one exchange, free; sip: all exchanges, the last 16 minutes only with "
     "the plan plus. The two are never mixed in a series.",

@@ -49,6 +49,9 @@ SCOPE_WORDS = {
     ScopeKind.NEVER_ASKED: "never asked",
     ScopeKind.UNKNOWN: "unknown and failed",
     ScopeKind.OLDER: "older than {days} days",
+    ScopeKind.DUE: "never asked, or due for a check",
+    ScopeKind.TRADES: "symbols of the trades",
+    ScopeKind.ALL: "every symbol",
     ScopeKind.SELECTION: "{symbols}",
 }
 

@@ -6,10 +6,21 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from core.cli import arguments
-from core.cli.output import BLOCKED, DONE, FAILED, STOPPED, as_json, moment, note, say, watch
+from core.cli import arguments, sector_words
+from core.cli.output import (
+    BLOCKED,
+    DONE,
+    FAILED,
+    STOPPED,
+    as_json,
+    counted,
+    moment,
+    note,
+    say,
+    watch,
+)
 from core.errors import BadInput
-from core.model import RunState, Scope, ScopeKind
+from core.model import RunState, Scope, ScopeKind, Stage
 
 if TYPE_CHECKING:
     from core.model import Progress
@@ -29,16 +40,28 @@ def add(commands: Any) -> None:
         "--scope",
         choices=[kind.value for kind in ScopeKind if kind is not ScopeKind.SELECTION],
         default=ScopeKind.NEVER_ASKED.value,
-        help="never_asked (default); unknown: has none, not found, failed; older: see --days",
+        help="never_asked (default); due: those and the answers past their re-check age; "
+        "unknown: has none, not found, failed; older: see --days; trades: what the stored trades' "
+        "symbols lack; all",
     )
     refresh.add_argument("--days", type=arguments.days, metavar="N", help="age for --scope older")
     refresh.add_argument("--symbols", metavar="A,B,…", help="only these, whatever is known of them")
-    refresh.add_argument("--max", type=arguments.count, metavar="N", help="at most N symbols")
+    refresh.add_argument(
+        "--max", type=arguments.count, metavar="N", help="at most N symbols one by one"
+    )
+    refresh.add_argument(
+        "--stage",
+        choices=[stage.value for stage in Stage],
+        default=Stage.AUTO.value,
+        help="screen: only screens, which list many symbols in one answer; profile: only one by "
+        "one; auto (default): screens where they cost less, then one by one what they lack",
+    )
     refresh.add_argument("--resume", action="store_true", help="go on with the run that stopped")
     refresh.add_argument("--try-now", action="store_true", help="probe before the hold-off is over")
     refresh.add_argument("--dry-run", action="store_true", help="only say what it would cost")
     refresh.add_argument("--json", action="store_true", help="the result as JSON")
     refresh.set_defaults(command=_sectors_refresh)
+    sector_words.add(words)
 
 
 def _sectors_status(services: Services, options: argparse.Namespace) -> int:
@@ -52,10 +75,23 @@ def _sectors_status(services: Services, options: argparse.Namespace) -> int:
                 "sectors": dict(services.sectors.breakdown()),
                 "provider": asdict(state),
                 "unfinished_run": {"id": left[0].id, "left": left[1]} if left else None,
+                "stats": services.sectors.get_sector_cache_stats(),
+                "reasons": [asdict(one) for one in services.sectors.reasons()],
+                "conflicts": len(services.sectors.conflicts()),
+                "scopes": {
+                    kind.value: asdict(plan)
+                    for kind, plan in services.sectors.scope_plans().items()
+                },
             }
         )
     for name, number in asdict(counts).items():
         say(f"{name.replace('_', ' '):<12} {number:>8,}")
+    for one in services.sectors.reasons():
+        if one.reason:
+            say(f"  {one.symbols:,} {one.status.replace('_', ' ')}: {one.reason}")
+    conflicts = len(services.sectors.conflicts())
+    if conflicts:
+        say(f"{counted(conflicts, 'symbol')} with answers that disagree; see sectors conflicts.")
     if state.is_blocked(services.clock.now()):
         say(f"Yahoo is left alone until {moment(state.blocked_until)}: {state.reason}")
     if left:
@@ -85,11 +121,12 @@ def _sectors_refresh(services: Services, options: argparse.Namespace) -> int:
 
 
 def _scope(services: Services, options: argparse.Namespace) -> Scope:
+    stage = Stage(options.stage)
     if options.symbols is not None:
         wanted = tuple(part for part in options.symbols.replace(",", " ").split() if part)
-        return Scope(ScopeKind.SELECTION, symbols=wanted, limit=options.max)
+        return Scope(ScopeKind.SELECTION, symbols=wanted, limit=options.max, stage=stage)
     days = options.days if options.days is not None else services.settings.sector_older_days
-    return Scope(ScopeKind(options.scope), days=days, limit=options.max)
+    return Scope(ScopeKind(options.scope), days=days, limit=options.max, stage=stage)
 
 
 def _say_plan(services: Services, scope: Scope, *, as_values: bool) -> int:
@@ -99,8 +136,13 @@ def _say_plan(services: Services, scope: Scope, *, as_values: bool) -> int:
     low, high = plan.seconds_low / 60, plan.seconds_high / 60
     say(
         f"{plan.symbols:,} symbols, {plan.calls_low:,} to {plan.calls_high:,} requests, "
-        f"{low:,.0f} to {high:,.0f} minutes."
+        f"{low:,.0f} to {high:,.0f} minutes. {plan.why}"
     )
+    if plan.unlisted:
+        say(f"The directory does not have {counted(plan.unlisted, 'symbol')} of the trades.")
+    say(f"Yahoo was asked {counted(plan.requests_today, 'time')} today.")
+    if plan.blocked_until is not None:
+        say(f"It is left alone until {moment(plan.blocked_until)}.")
     return DONE
 
 
@@ -118,6 +160,11 @@ def _watch(run: SectorRun, *, quiet: bool) -> RunState:
 
 
 def _line(progress: Progress) -> str:
+    if progress.stage is Stage.SCREEN:
+        return (
+            f"screens: {progress.pages:,} of {progress.pages_expected:,} pages, "
+            f"{progress.done:,} of {progress.total:,} symbols  {progress.current}"
+        )
     share = progress.done / progress.total if progress.total else 0.0
     text = f"{progress.done:,} of {progress.total:,}  {share:.0%}  {progress.per_minute:,.0f}/min"
     if progress.eta_low_s is not None and progress.eta_high_s is not None:
@@ -132,6 +179,10 @@ def _result(progress: Progress) -> str:
     text = f"{progress.state}: {progress.done:,} of {progress.total:,}"
     text += f" ({counts})" if counts else ""
     text += f", {progress.requests:,} requests"
+    if progress.conflicts:
+        text += f", {counted(progress.conflicts, 'conflict')}"
+    if progress.unlisted:
+        text += f", {progress.unlisted:,} listed by screens and not in the directory"
     if progress.blocked_until is not None:
         text += f", blocked until {moment(progress.blocked_until)}"
     return text + (f". {progress.message}" if progress.message else ".")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from core.providers.screening import ScreenQuery
 
 PAGE_SIZE = 250
+HALF_PAGE = 125
 REACH = 10_000
 """Yahoo gives no more rows of one query: further on it repeats the last page for ever."""
 
@@ -77,9 +78,12 @@ def _place(query: ScreenQuery) -> list[list[str]]:
 
 
 def check_offset(offset: int) -> None:
-    """Raises BadInput for a place between pages, NoData for one that Yahoo does not turn to."""
-    if offset < 0 or offset % PAGE_SIZE:
-        raise BadInput(f"A page begins at a multiple of {PAGE_SIZE}, not at {offset}.")
+    """Raises BadInput for a place where no page begins, NoData for one Yahoo does not turn to.
+
+    Pages may also begin half a page off, for a second look at what lies where two pages meet.
+    """
+    if offset < 0 or offset % HALF_PAGE:
+        raise BadInput(f"A page begins at a multiple of {HALF_PAGE}, not at {offset}.")
     if offset >= REACH:
         raise NoData(YAHOO, f"Yahoo gives no more than {REACH:,} rows of one screen.")
 

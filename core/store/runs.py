@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from core.model import Outcome, RunInfo, RunState, Scope, ScopeKind
+from core.model import Outcome, RunInfo, RunState, Scope, ScopeKind, Stage
 from core.store.schema import run_items, runs
 
 IN_CHUNK = 500
@@ -216,4 +216,5 @@ def _scope(text: str) -> Scope:
     scope = json.loads(text)
     scope["kind"] = ScopeKind(scope["kind"])
     scope["symbols"] = tuple(scope["symbols"])
+    scope["stage"] = Stage(scope.get("stage", Stage.PROFILE))
     return Scope(**scope)

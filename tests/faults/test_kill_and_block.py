@@ -68,7 +68,7 @@ def refresh_until_done(
     """Start the refresh over and over, killing it `kills` times; what became of each start."""
     fates: Counter[str] = Counter()
     while sum(fates.values()) < 200:
-        words = ("refresh", "--resume") if fates else ("refresh",)
+        words = ("refresh", "--resume") if fates else ("refresh", "--stage", "profile")
         process = start(folder, practice, *words)
         if fates["killed"] < kills:
             goal = practice.log.requests + random.randint(5, answers_a_life)
@@ -160,7 +160,7 @@ def test_ctrl_c_keeps_what_was_found(tmp_path: Path) -> None:
 
     with PracticeYahoo(companies(3_000)) as practice:
         fill(tmp_path, practice.universe)
-        process = start(tmp_path, practice, "refresh", "--json")
+        process = start(tmp_path, practice, "refresh", "--stage", "profile", "--json")
         while practice.log.requests < 100 and process.poll() is None:
             time.sleep(0.005)
         process.send_signal(signal.SIGINT)
