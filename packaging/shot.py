@@ -140,7 +140,7 @@ def paint_sectors(studio: Studio) -> None:
         studio.wait(lambda: window.session, "the demonstration")
         tab = window.go_to(SECTORS)
         studio.settle(window)
-        runs = window.session.runs
+        runs = window.session.runs.sectors
         runs.start(tab.scope_panel.scope)
         studio.wait(lambda: runs.progress and runs.progress.done > 60, "sixty answers")
         studio.paint(window, "sectors-running")
@@ -228,7 +228,7 @@ def script(provider: Any, stocks: list[str]) -> None:
 
 def run_to_the_end(studio: Studio, window: Any, tab: Any) -> None:
     """Carry a refresh of the never asked through."""
-    runs = window.session.runs
+    runs = window.session.runs.sectors
     runs.start(tab.scope_panel.scope)
     studio.wait(lambda: runs.is_active, "the run")
     studio.wait(lambda: not runs.is_active, "the end of the run")
