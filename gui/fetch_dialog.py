@@ -11,7 +11,7 @@ from core.errors import BadInput, CacheError
 from core.fetch.orders import JobKind
 from gui import formats, job_texts
 from gui.fetch_form import BARS, FetchForm
-from gui.forecast import Estimate, ForecastPanel, is_held_off, start_text
+from gui.forecast import VERBS, Estimate, ForecastPanel, is_held_off, start_text
 from gui.job_detail import CommandRow
 from gui.latest import Latest
 from gui.source_list import choices
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from gui.theme import ThemeManager
 
 DEBOUNCE_MS = 250
-SIZE = (720, 600)
+WIDTH = 720
+HEIGHTS = {JobKind.OPTIONS: 440, JobKind.UNIVERSE: 400}
+USUAL_HEIGHT = 580
 TITLES = {
     JobKind.OPTIONS: "Fetch option chains",
     JobKind.UNIVERSE: "Update the symbol directory",
@@ -75,6 +77,7 @@ class FetchDialog(QDialog):
         self.setWindowTitle(title)
         self._build(title, themes)
         self._connect()
+        self.form.focus_first()
         self.forecast.say("Looking up the providers…")
         self._can_start(why_not="The forecast is not ready yet.")
         self.look_up_sources()
@@ -161,7 +164,7 @@ class FetchDialog(QDialog):
             reason = "This cache is open read-only."
         elif self._runs.is_active:
             reason = "A fetch is under way. The next one can begin when it has ended."
-        self.start.setText(start_text(estimate, now) if estimate.plan.lines else "Fetch")
+        self.start.setText(start_text(estimate, now))
         if bool(self.start.property("primary")) == held_off:
             set_role(self.start, primary=not held_off)
         self._can_start(why_not=reason)
@@ -188,7 +191,7 @@ class FetchDialog(QDialog):
         self._not_planned(error)
 
     def _build(self, title: str, themes: ThemeManager) -> None:
-        self.resize(*SIZE)
+        self.resize(WIDTH, HEIGHTS.get(self.form.kind, USUAL_HEIGHT))
         self._debounce = QTimer(self)
         self._debounce.setSingleShot(True)
         self._debounce.setInterval(DEBOUNCE_MS)
@@ -198,7 +201,7 @@ class FetchDialog(QDialog):
         self._why_not = label("", role="muted", wrap=True)
         self._keys = button("Enter a key…", self.providers_wanted.emit)
         self._keys.hide()
-        self.start = button("Fetch", self._begin, primary=True)
+        self.start = button(VERBS[self.form.kind], self._begin, primary=True)
         self.start.setDefault(True)
         self.closing = button("Close", self.reject)
         row = QHBoxLayout()

@@ -50,7 +50,7 @@ INTERVALS = (
     Interval.M1, Interval.M5, Interval.M15, Interval.M30, Interval.H1, Interval.D1, Interval.W1,
     Interval.MO1,
 )  # fmt: skip
-YEARS = (1, 5, 10)
+YEARS = {1: "1 year", 5: "5 years", 10: "10 years"}
 MOST_SYMBOLS = 1_000_000
 FEW = 3
 
@@ -103,6 +103,12 @@ class FetchForm(QWidget):
         """Select what to do, where there is a choice."""
         if kind in self._kind_choices:
             self._kind_choices[kind].setChecked(True)
+
+    def focus_first(self) -> None:
+        """Go to where the user most likely begins."""
+        choice = self._kind_choices.get(self.kind)
+        target = choice or (self.symbols if self.symbols.isEnabled() else self.sources.list)
+        target.setFocus()
 
     def order(self) -> Order:
         """The order as it stands. Raises BadInput with the sentence that says what is missing."""
@@ -214,8 +220,8 @@ class FetchForm(QWidget):
         which = _line(self.selected, self.all, self.named, stretched=self.symbols)
         days = _line(
             self.start, QLabel("to"), self.end,
-            *(link(f"{years} y", lambda years=years: self._since(years),  # type: ignore[misc]
-                   tooltip=f"Since {years} years ago") for years in YEARS),
+            *(link(text, lambda years=years: self._since(years),  # type: ignore[misc]
+                   tooltip=f"Begin {text} ago") for years, text in YEARS.items()),
         )  # fmt: skip
         sources = QLabel("S&ources")
         sources.setBuddy(self.sources.list)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal, Slot
 
+from core.errors import AlreadyRunning, BadInput, Blocked
 from core.fetch.orders import JobKind, Order
 from core.model import RunState
 from gui import formats, job_texts
@@ -160,7 +161,13 @@ class FetchDesk(QObject):
     @Slot(object)
     def _refused(self, error: BaseException) -> None:
         # The dialog says so itself.
-        if self._dialog is None:
+        if self._dialog is not None:
+            return
+        if isinstance(error, BadInput | AlreadyRunning):
+            self.message.emit(Message(str(error).strip(), tone="info", topic=ENDED))
+        elif isinstance(error, Blocked):
+            self.message.emit(Message(str(error), tone="warning", topic=ENDED))
+        else:
             self.message.emit(error)
 
     @Slot(object)

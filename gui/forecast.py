@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 
 HEADS = ("Source", "Questions", "Requests", "Time", "Left today", "")
 MOST_LEFT_OUT = 2_000
+VERBS = {
+    JobKind.BACKFILL: "Start the backfill",
+    JobKind.UPDATE: "Start the update",
+    JobKind.GAPS: "Fill the gaps",
+    JobKind.OPTIONS: "Fetch the chains",
+    JobKind.UNIVERSE: "Update the directory",
+}
+"""What the button that begins says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +43,13 @@ def headline(plan: WorkPlan) -> str:
         return nothing_to_do(plan)
     return (
         f"{formats.counted(len(plan.lines), 'question')} in about "
-        f"{formats.counted(plan.calls, 'request')}, {formats.duration(plan.seconds)}."
+        f"{formats.counted(plan.calls, 'request')}, {took(plan.seconds)}."
     )
+
+
+def took(seconds: float) -> str:
+    """How long a provider's part takes; its pace says nothing below a second."""
+    return formats.duration(seconds) if seconds >= 1 else "under a second"
 
 
 def nothing_to_do(plan: WorkPlan) -> str:
@@ -47,6 +60,12 @@ def nothing_to_do(plan: WorkPlan) -> str:
         subject, reason = next(iter(plan.skipped.items()))
         return f"Nothing can be fetched. {subject}: {reason}."
     return "There is nothing to fetch: the cache holds no such symbol or series."
+
+
+def _role(plan: WorkPlan) -> str:
+    if plan.lines:
+        return ""
+    return "up" if plan.complete else "warning"
 
 
 def remarks(estimate: Estimate) -> str:
@@ -73,11 +92,11 @@ def is_held_off(plan: WorkPlan, now: float) -> bool:
 
 def start_text(estimate: Estimate, now: float) -> str:
     """What the button that begins says."""
-    count = len(estimate.plan.lines)
     if is_held_off(estimate.plan, now):
         return "Try now"
-    things = {JobKind.OPTIONS: "chain", JobKind.UNIVERSE: "list"}
-    return f"Fetch {formats.counted(count, things.get(estimate.order.kind, 'question'))}"
+    if estimate.order.kind is JobKind.OPTIONS:
+        return f"Fetch {formats.counted(len(estimate.plan.lines), 'chain')}"
+    return VERBS[estimate.order.kind]
 
 
 class ForecastPanel(QWidget):
@@ -138,7 +157,7 @@ class ForecastPanel(QWidget):
     def show_estimate(self, estimate: Estimate, now: float) -> None:
         """Show what the order comes to."""
         plan = estimate.plan
-        set_label(self._line, headline(plan), "" if plan.lines else "warning")
+        set_label(self._line, headline(plan), _role(plan))
         self._show_rows(plan.forecasts, now)
         text = remarks(estimate)
         self._remarks.setText(text)
@@ -164,10 +183,10 @@ class ForecastPanel(QWidget):
             blocked = one.blocked_until is not None and one.blocked_until > now
             left = formats.NONE if one.quota_left is None else formats.integer(one.quota_left)
             texts = (
-                one.source,
+                job_texts.source_title(one.source),
                 formats.integer(one.questions),
                 formats.integer(one.calls),
-                formats.duration(one.seconds),
+                took(one.seconds),
                 left,
                 f"left alone until {formats.when(one.blocked_until or 0, now)}" if blocked else "",
             )

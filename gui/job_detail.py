@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QMenu,
     QSizePolicy,
+    QStackedWidget,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -22,6 +23,7 @@ from core.model import RunState
 from gui import formats, job_texts
 from gui.outcome_table import OutcomeTable
 from gui.outcomes import in_order, look
+from gui.theme import set_role
 from gui.widgets import UNIT, ElidedLabel, button, icon_button, label, set_icon
 
 if TYPE_CHECKING:
@@ -238,6 +240,8 @@ class JobDetail(QWidget):
         can_go_on = is_free and self._can_go_on and run is not None and run.state.can_continue
         held_off = self._held_off() is not None
         self.go_on.setVisible(can_go_on)
+        if bool(self.go_on.property("primary")) == held_off:
+            set_role(self.go_on, primary=not held_off)
         self.go_on.setText(
             "Try now" if held_off else f"Continue with {formats.integer(left)}" if left
             else "Continue"
@@ -325,6 +329,7 @@ class JobDetail(QWidget):
         if asked_at == self._generation:
             self.items.set_long_items(long=run.kind in ("backfill", "update", "gaps"))
             self.items.outcomes.show_only(items)
+            self._lists.setCurrentWidget(self.items if items else self._no_items)
 
     # --- What the user does --------------------------------------------------------------------
 
@@ -378,6 +383,11 @@ class JobDetail(QWidget):
 
     def _build(self) -> None:
         self.items = OutcomeTable(self._themes, "Outcomes of the selected job, the newest first")
+        self._no_items = label("Nothing has been answered yet.", role="muted")
+        self._no_items.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self._lists = QStackedWidget()
+        self._lists.addWidget(self.items)
+        self._lists.addWidget(self._no_items)
         self._title = ElidedLabel()
         self._title.setProperty("kind", "heading")
         self._words = ElidedLabel(role="muted")
@@ -420,5 +430,5 @@ class JobDetail(QWidget):
         rows.addLayout(head)
         for part in (self._words, self._block, self._chips):
             rows.addWidget(part)
-        rows.addWidget(self.items, 1)
+        rows.addWidget(self._lists, 1)
         rows.addWidget(self._command)

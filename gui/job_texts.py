@@ -154,6 +154,13 @@ def title(name: str) -> str:
     return PROVIDER_TITLES.get(provider, provider.replace("_", " ").title())
 
 
+def source_title(source: str) -> str:
+    """A source, or the lane where questions to it wait, as the user knows it: "Alpaca (IEX)"."""
+    feed = source.partition("/")[0].partition(":")[2]
+    name = f"{title(source)} ({feed.upper()})" if feed else title(source)
+    return f"{name}, crypto" if source.endswith("/crypto") else name
+
+
 def live_sentence(progress: Progress) -> str:
     """A run under way: pace, time left, and what is asked for just now."""
     if progress.state is RunState.PAUSED:

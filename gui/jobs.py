@@ -15,7 +15,7 @@ from PySide6.QtCore import (
     Slot,
 )
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QHBoxLayout, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from core.model import RunState
 from gui import formats, job_texts, outcomes
@@ -23,7 +23,7 @@ from gui.job_detail import JobDetail, Standing
 from gui.latest import Latest
 from gui.messages import QuestionBox
 from gui.tables import Column, ColumnTableModel, TableData, TableView
-from gui.widgets import MARGIN, UNIT, heading, icon_button, label
+from gui.widgets import MARGIN, UNIT, EmptyState, button, heading, icon_button
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from gui.tasks import Tasks
     from gui.theme import Theme, ThemeManager
 
-HEIGHT = 340
+HEIGHT = 360
 SLIDE_MS = 140
 MOST_RUNS = 50
-REREAD_MS = 2_000
+REREAD_MS = 1_000
 
 
 def _state_text(state: str) -> str:
@@ -52,7 +52,7 @@ def _state_icon(state: str) -> tuple[str, str]:
 COLUMNS = (
     Column("id", "No.", numeric=True, text=formats.integer, hidden=True),
     Column("state", "State", text=_state_text, icon=_state_icon),
-    Column("what", "What", max_width=240),
+    Column("what", "What", max_width=300),
     Column("progress", "Progress"),
     Column("outcomes", "Outcomes", max_width=300),
     Column("started", "Started", text=formats.minute),
@@ -101,6 +101,7 @@ class JobsPanel(QWidget):
 
     closed = Signal()
     message = Signal(object)
+    fetch_wanted = Signal()
 
     def __init__(
         self,
@@ -187,7 +188,7 @@ class JobsPanel(QWidget):
         self._reading, self._infos = found, found.runs
         self._model.set_data(TableData(COLUMNS, self._values(found.runs), "id"))
         self.table.fit_columns()
-        self._empty.setVisible(not found.runs)
+        self._pages.setCurrentWidget(self.splitter if found.runs else self._empty)
         if self._wanted is not None and self.table.select_key(self._wanted):
             self._wanted = None
         elif self.table.current_key() is None and found.runs:
@@ -280,9 +281,10 @@ class JobsPanel(QWidget):
         self._model = ColumnTableModel(COLUMNS)
         self.table = TableView(self._model, name="Jobs, the newest first")
         self.table.set_theme(self._themes.theme)
-        self._empty = label(
-            "No long run has been started on this cache yet. Fetch bars with Ctrl+B.",
-            role="muted",
+        self._empty = EmptyState(
+            "No long run has been started on this cache yet. They are listed here, the newest "
+            "first, with what became of each symbol.",
+            button("Fetch bars…", self.fetch_wanted.emit, primary=True),
         )
         self._slide = QPropertyAnimation(self, b"maximumHeight", self)
         self._slide.setDuration(SLIDE_MS)
@@ -292,7 +294,6 @@ class JobsPanel(QWidget):
         head = QHBoxLayout()
         head.setSpacing(UNIT)
         head.addWidget(heading("Jobs"))
-        head.addWidget(self._empty)
         head.addStretch()
         head.addWidget(icon_button("close", "Close the jobs", self.closed.emit, self._themes))
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
@@ -302,12 +303,15 @@ class JobsPanel(QWidget):
         self.splitter.addWidget(self.detail)
         self.splitter.setStretchFactor(0, 1)
         self.splitter.setStretchFactor(1, 1)
-        self.splitter.setSizes([560, 560])
+        self.splitter.setSizes([500, 560])
+        self._pages = QStackedWidget()
+        self._pages.addWidget(self.splitter)
+        self._pages.addWidget(self._empty)
         rows = QVBoxLayout(self)
         rows.setContentsMargins(MARGIN, UNIT, MARGIN, UNIT)
         rows.setSpacing(UNIT)
         rows.addLayout(head)
-        rows.addWidget(self.splitter, 1)
+        rows.addWidget(self._pages, 1)
 
     def _connect(self) -> None:
         self._slide.finished.connect(self._slid)

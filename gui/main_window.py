@@ -434,6 +434,7 @@ class MainWindow(QWidget):
             )
             self._jobs.closed.connect(self.toggle_jobs)
             self._jobs.message.connect(self.banners.say)
+            self._jobs.fetch_wanted.connect(self.fetch_bars)
             self._column.insertWidget(self._column.indexOf(strip), self._jobs)
         return self._jobs
 

@@ -96,8 +96,8 @@ def usage_sentence(report: ProviderReport) -> str:
         text = f"{today} of {formats.integer(report.quota)} today"
     else:
         text = f"{today} today"
-    earlier = sum(count for _, count in report.usage[:USAGE_DAYS])
-    return f"{text}, {formats.integer(earlier)} in the last {USAGE_DAYS} days"
+    earlier = sum(count for _, count in report.usage[: USAGE_DAYS - 1]) + report.requests_today
+    return f"{text}, {formats.integer(earlier)} in {USAGE_DAYS} days"
 
 
 class UsageBars(QWidget):
@@ -197,9 +197,11 @@ class ProviderCard(QWidget):
         self._mark.set_drawing(drawing, role)
         set_label(self._state, words, role if role == "warning" else "muted")
         set_label(self._key, key_sentence(report))
-        self._rate.setText(rate_sentence(report))
+        self._rate.setText(f"now {rate_sentence(report)}")
         self._usage.setText(usage_sentence(report))
-        self.bars.show_usage(report.usage, datetime.fromtimestamp(now, UTC).date())
+        today = datetime.fromtimestamp(now, UTC).date()
+        usage = [*report.usage, (today.isoformat(), report.requests_today)]
+        self.bars.show_usage(usage, today)
         can_keep = report.needs_key and report.key not in (PRACTICE, NOT_IN_PRACTICE)
         self.enter_key.setVisible(can_keep)
         self.forget_key.setVisible(can_keep and report.usable)

@@ -104,9 +104,8 @@ class ProvidersDialog(QDialog):
     def _add_card(self, report: ProviderReport) -> None:
         if self.cards:
             line = QFrame()
-            line.setFrameShape(QFrame.Shape.HLine)
-            line.setFrameShadow(QFrame.Shadow.Plain)
-            line.setProperty("role", "line")
+            line.setProperty("line", True)  # noqa: FBT003 - Qt's signature
+            line.setFixedHeight(1)
             self._list.addWidget(line)
         card = ProviderCard(report, self._services, self._tasks, self._themes)
         card.changed.connect(self._show_changes)
@@ -138,7 +137,10 @@ class ProvidersDialog(QDialog):
         for name in ("yahoo_per_second", *GENERAL):
             if name in given:
                 given[name] = _number(name, given[name])
-        return replace(self._saved, **given)
+        try:
+            return replace(self._saved, **given)
+        except SettingsError as error:
+            raise SettingsError(_in_words(str(error))) from error
 
     @Slot()
     def _show_changes(self) -> None:
@@ -258,5 +260,13 @@ def _number(name: str, text: str) -> float:
     try:
         return float(text.replace(",", "."))
     except ValueError as error:
-        title = GENERAL.get(name, ("Yahoo's rate", ""))[0]
-        raise SettingsError(f"{title} must be a number; {text[:20]!r} is none.") from error
+        raise SettingsError(
+            f"{_in_words(name)} must be a number; {text[:20]!r} is none."
+        ) from error
+
+
+def _in_words(text: str) -> str:
+    """The text with the names of settings as the page calls them."""
+    for name, (title, _) in {"yahoo_per_second": ("Yahoo's rate", ""), **GENERAL}.items():
+        text = text.replace(name, title)
+    return text

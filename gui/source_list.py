@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from gui.theme import ThemeManager
 
 ROW = 24
-MOST_ROWS_SHOWN = 4
+LEAST_ROWS_SHOWN, MOST_ROWS_SHOWN = 2, 4
+"""Two leave room for the buttons beside them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +139,8 @@ class SourceList(QWidget):
                 item.setCheckState(Qt.CheckState.Checked)
                 self.list.addItem(item)
             self.list.setCurrentRow(0)
-        rows = min(max(len(found), 2), MOST_ROWS_SHOWN)
-        height = max(ROW, self.list.sizeHintForRow(0) + 2) * rows + 2 * self.list.frameWidth() + 4
+        rows = min(max(len(found), LEAST_ROWS_SHOWN), MOST_ROWS_SHOWN)
+        height = max(ROW, self.list.sizeHintForRow(0)) * rows + 2 * self.list.frameWidth()
         self.list.setFixedHeight(height)
         self.changed.emit()
 
@@ -157,9 +158,7 @@ class SourceList(QWidget):
 
 
 def _text(one: SourceChoice, now: float) -> str:
-    name = job_texts.title(one.name)
-    feed = one.name.partition(":")[2]
-    text = f"{name} ({feed.upper()})" if feed else name
+    text = job_texts.source_title(one.name)
     text += f"  ·  {one.plan}" if one.plan else ""
     if one.blocked_until is not None and one.blocked_until > now:
         text += f"  ·  left alone until {formats.when(one.blocked_until, now)}"

@@ -414,7 +414,7 @@ class SymbolDetail(QWidget):
         self._extent = ElidedLabel(role="muted")
         self._log = _tool("Log", "Draw prices on a logarithmic axis", checkable=True)
         self._reset = _tool("Reset view", "Back to the newest bars (0)")
-        self.fill = _tool("Fill gaps", "Fetch what is missing within this symbol's series, now")
+        self.fill = _tool("Fill", "Fetch what is missing within this symbol's series, now")
         self.fill.clicked.connect(self._fill)
         row.addWidget(self._chooser)
         row.addWidget(self._extent, 1)

@@ -378,10 +378,6 @@ class SymbolsTab(QWidget):
         )
         bar.settled.connect(self.apply_filter)
         bar.entered.connect(self._take_first)
-        self.fetch = bar.add_button(
-            "Fetch…", "Fetch bars of the selected symbols (Ctrl+B)",
-            lambda: self._fetch(JobKind.BACKFILL),
-        )  # fmt: skip
         self._all = bar.add_switch("All", "Show every symbol")
         self._all.clicked.connect(bar.clear)
         self._chips = []
@@ -389,6 +385,11 @@ class SymbolsTab(QWidget):
             chip = bar.add_switch(says, f"{explanation}\n{term}")
             chip.clicked.connect(lambda on, term=term: self._toggle_chip(term, on=on))
             self._chips.append(chip)
+        self.fetch = bar.add_button(
+            "Fetch…",
+            "Fetch bars of the selected symbols (Ctrl+B)",
+            lambda: self._fetch(JobKind.BACKFILL),
+        )
         return bar
 
 

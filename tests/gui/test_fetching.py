@@ -18,6 +18,7 @@ from core.fetch.orders import JobKind, Order
 from core.model import Progress, RunState, Scope
 from core.practice import Fault
 from gui.fetch_dialog import FetchDialog
+from gui.job_detail import JobDetail
 from gui.main_window import MainWindow
 from gui.messages import BannerStack
 from gui.opening import CacheChoice, OpenCache
@@ -98,6 +99,18 @@ def banner_button(window: MainWindow, text: str) -> QAbstractButton:
     raise KeyError(text)
 
 
+def shown(qtbot: QtBot, window: MainWindow, run_id: int | None) -> JobDetail:
+    """The details of a run, once the list of jobs has come up."""
+    window.show_job(run_id)
+    jobs = window.jobs
+    assert jobs is not None
+    qtbot.waitUntil(
+        lambda: not jobs.is_moving and jobs.selected is not None and jobs.selected.id == run_id,
+        timeout=LONG,
+    )
+    return jobs.detail
+
+
 def slow(practice: Practice) -> None:
     """Have every answer about bars wait until the fault is cleared."""
     practice.alpaca.faults.add(Fault("hang", endpoint="bars"))
@@ -110,8 +123,8 @@ class TestDialog:
         dialog = ask(qtbot, window, selection=("PRAA", "PRAB", "PRAC"))
         assert dialog.form.selected.isChecked()
         assert dialog.forecast.text.startswith("3 questions in about 1 request")
-        assert "alpaca:iex" in dialog.forecast.cells
-        assert dialog.start.text() == "Fetch 3 questions"
+        assert "Alpaca (IEX)" in dialog.forecast.cells
+        assert dialog.start.text() == "Start the backfill"
         qtbot.mouseClick(dialog.start, Qt.MouseButton.LeftButton)
         qtbot.waitUntil(lambda: session_of(window).runs.fetch.run_id is not None, timeout=LONG)
         progress = end(qtbot, window)
@@ -254,9 +267,7 @@ class TestRuns:
         slow(practice)
         self.start(qtbot, window, tuple(SYMBOLS))
         runs = session_of(window).runs.fetch
-        window.show_job(runs.run_id)
-        assert window.jobs is not None
-        detail = window.jobs.detail
+        detail = shown(qtbot, window, runs.run_id)
         qtbot.waitUntil(lambda: detail.pause.isVisible(), timeout=LONG)
         qtbot.mouseClick(detail.pause, Qt.MouseButton.LeftButton)
         assert detail.pause.text() == "Resume"
@@ -280,9 +291,7 @@ class TestRuns:
         progress = end(qtbot, window)
         assert progress.state is RunState.BLOCKED
         assert any("held off until" in text for text in said(window))
-        window.show_job(progress.run_id)
-        assert window.jobs is not None
-        detail = window.jobs.detail
+        detail = shown(qtbot, window, progress.run_id)
         qtbot.waitUntil(lambda: detail._block.isVisible(), timeout=LONG)
         assert "Alpaca is left alone until" in detail._countdown.whole_text
         assert " min " in detail._countdown.whole_text
@@ -301,9 +310,7 @@ class TestRuns:
         self, qtbot: QtBot, window: MainWindow, practice: Practice
     ) -> None:
         run = failing_run(window, practice)
-        window.show_job(run)
-        assert window.jobs is not None
-        detail = window.jobs.detail
+        detail = shown(qtbot, window, run)
         quiet(qtbot, window)
         qtbot.waitUntil(lambda: detail.retry.isVisible(), timeout=LONG)
         assert detail.retry.text() == "Retry 1 failed"
@@ -323,11 +330,10 @@ class TestRuns:
         self, qtbot: QtBot, window: MainWindow, practice: Practice
     ) -> None:
         run = stopped_run(window, practice)
-        window.show_job(run)
-        assert window.jobs is not None
-        detail = window.jobs.detail
+        detail = shown(qtbot, window, run)
         qtbot.waitUntil(lambda: detail.more.isVisible(), timeout=LONG)
         detail.give_up.trigger()
+        assert window.jobs is not None
         question = window.jobs.question
         assert question is not None
         assert question.going_on.text() == "Give up 2 lines"
@@ -340,9 +346,7 @@ class TestRuns:
         self, qtbot: QtBot, window: MainWindow, practice: Practice
     ) -> None:
         run = stopped_run(window, practice)
-        window.show_job(run)
-        assert window.jobs is not None
-        detail = window.jobs.detail
+        detail = shown(qtbot, window, run)
         qtbot.waitUntil(lambda: detail.more.isVisible(), timeout=LONG)
         detail.raise_priority.trigger()
         quiet(qtbot, window)
@@ -446,6 +450,12 @@ class TestTabs:
         qtbot.waitUntil(lambda: runs.progress is not None, timeout=LONG)
         end(qtbot, window)
         assert practice.services.series_of("PRAA")[0].bars > before + 40
+        qtbot.mouseClick(detail.fill, Qt.MouseButton.LeftButton)
+        qtbot.waitUntil(
+            lambda: any("The cache lacks nothing of this." in one for one in said(window)),
+            timeout=LONG,
+        )
+        assert window.banners.banners[0].message.tone == "info"
 
     def test_a_symbol_without_bars_offers_to_fetch_them(
         self, qtbot: QtBot, window: MainWindow

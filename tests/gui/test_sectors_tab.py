@@ -18,6 +18,7 @@ from core.model import Outcome, Plan, Progress, RunState, Scope, ScopeKind
 from core.providers import Profile
 from core.services import Services
 from core.settings import Settings
+from core.store import runs as stored_runs
 from gui import formats, sector_panels, sectors_tab
 from gui.live_runs import LiveRuns, SectorRuns
 from gui.sectors_tab import SectorsTab
@@ -619,3 +620,19 @@ def test_reading_in_the_table_is_not_disturbed_by_new_answers(
 
 def stored_state(services: Services) -> RunState:
     return services.recent_runs(1)[0].state
+
+
+def test_a_fetch_is_not_taken_for_the_last_refresh(
+    qtbot: QtBot, tab: SectorsTab, services: Services, tasks: Tasks
+) -> None:
+    add_stocks(services, 3)
+    services.sectors.start(Scope()).run()
+    with services.store.write() as connection:
+        later = int(services.clock.now()) + 60
+        fetch = stored_runs.create(
+            connection, kind="backfill", provider="yahoo", scope="{}", total=1, owner="", now=later
+        )
+        stored_runs.record_item(connection, fetch, "S0001 options", "stored", "", now=later)
+    tab.refresh()
+    qtbot.waitUntil(lambda: tasks.pending == 0, timeout=LONG)
+    assert {one.outcome for one in tab.tail.outcomes.rows} == {"found"}
