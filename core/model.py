@@ -460,7 +460,8 @@ class ProviderReport:
     """A provider as the settings page and the status strip show it.
 
     `key` says in words where its key is, never the key. `quota` is the requests its plan allows a
-    day, None without such a limit; `usage` the requests of earlier days, newest first.
+    day, None without such a limit; `usage` the requests of earlier days, newest first. `plans` has
+    the name and the title of every plan there is, `plan_name` the name of the present one.
     """
 
     name: str
@@ -475,6 +476,10 @@ class ProviderReport:
     strikes: int
     reason: str
     usage: tuple[tuple[str, int], ...] = ()
+    plan_name: str = ""
+    plans: tuple[tuple[str, str], ...] = ()
+    needs_key: bool = True
+    needs_secret: bool = False
 
 
 @dataclass(frozen=True, slots=True)

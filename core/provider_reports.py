@@ -42,6 +42,10 @@ def reports(
                     strikes=state.strikes,
                     reason=state.reason,
                     usage=tuple(provider_state.usage(connection, name)),
+                    plan_name=limits.name,
+                    plans=tuple((one.name, one.title) for one in facts.plans),
+                    needs_key=facts.needs_key,
+                    needs_secret=facts.needs_secret,
                 )
             )
     return found

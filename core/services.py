@@ -13,6 +13,7 @@ from core import settings as settings_file
 from core.clients import Clients
 from core.clock import SystemClock
 from core.credentials import Credentials
+from core.errors import SettingsError
 from core.fetch.engine import Fetching
 from core.providers.yahoo import Yahoo
 from core.ratelimit import Rate, RateLimiter
@@ -65,6 +66,8 @@ class Services:
     credentials: Credentials
     clients: Clients
     fetching: Fetching
+    settings_path: Path | None = None
+    """Where the settings came from; None when they were given and cannot be saved."""
 
     @classmethod
     def open(
@@ -84,6 +87,7 @@ class Services:
         """
         data_dir = data_dir or default_data_dir()
         clock = clock or SystemClock()
+        settings_path = None if settings else data_dir / "settings.json"
         settings = settings or settings_file.load(data_dir / "settings.json")
         store = Store.open(path or data_dir / "stockyard.db", clock=clock)
         try:
@@ -104,7 +108,21 @@ class Services:
         except BaseException:
             store.close()
             raise
-        return cls(store, settings, clock, yahoo, sectors, credentials, clients, fetching)
+        return cls(
+            store, settings, clock, yahoo, sectors, credentials, clients, fetching, settings_path
+        )
+
+    def saved_settings(self) -> Settings:
+        """The settings as they will be when the cache is opened next. Raises SettingsError."""
+        if self.settings_path is None:
+            return self.settings
+        return settings_file.load(self.settings_path)
+
+    def save_settings(self, settings: Settings) -> None:
+        """Keep the settings; they count when the cache is opened next. Raises SettingsError."""
+        if self.settings_path is None:
+            raise SettingsError("The settings of this cache were given at its start; they stay.")
+        settings_file.save(self.settings_path, settings)
 
     def close(self) -> None:
         """Let go of the network and of the file. Cancel runs first."""

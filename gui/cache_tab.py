@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
+from core.fetch.orders import JobKind
 from gui import formats
 from gui.tables import Column, ColumnTableModel, TableData, TableView
 from gui.widgets import (
@@ -100,13 +101,14 @@ def columns(now: float) -> tuple[Column, ...]:
 
 class CacheTab(QWidget):
     """Totals as tiles, and the sources as a table. `import_wanted` and `demo_wanted` come from the
-    empty state."""
+    empty state; `fetch_wanted` carries a kind of fetch and its symbols."""
 
     title = "Cache"
 
     message = Signal(object)
     import_wanted = Signal()
     demo_wanted = Signal()
+    fetch_wanted = Signal(object, object)
 
     def __init__(
         self,
@@ -219,6 +221,10 @@ class CacheTab(QWidget):
         age = f" ({formats.age(self._seen.as_of, now)})" if stale else ""
         self._as_of.setText(f"as of {moment}{age}")
 
+    def _fetch(self) -> None:
+        has_bars = self._seen is not None and self._seen.bars > 0
+        self.fetch_wanted.emit(JobKind.UPDATE if has_bars else JobKind.BACKFILL, ())
+
     @Slot(object)
     def _recolour(self, theme: Theme) -> None:
         self.table.set_theme(theme)
@@ -240,6 +246,9 @@ class CacheTab(QWidget):
         self._as_of = label("", role="muted")
         self._refresh = button("Refresh", self.refresh, tooltip="Read the numbers anew (F5)")
         set_icon(self._refresh, "refresh", self._themes)
+        self.fetch = button(
+            "Fetch bars…", self._fetch, tooltip="Bring the series up to date, or add more (Ctrl+B)"
+        )
         self._no_bars = label(
             "No bars are stored yet: the sources of the first ones will be listed here.",
             role="muted",
@@ -274,6 +283,7 @@ class CacheTab(QWidget):
         head.addStretch()
         head.addWidget(self._as_of)
         head.addWidget(self._refresh)
+        head.addWidget(self.fetch)
         table = QVBoxLayout()
         table.setSpacing(UNIT)
         table.addLayout(head)

@@ -11,6 +11,8 @@ from PySide6.QtWidgets import QStackedWidget, QWidget
 from gui.widgets import BusyLabel, EmptyState
 
 if TYPE_CHECKING:
+    from PySide6.QtWidgets import QPushButton
+
     from core.model import Bars, SeriesInfo
     from gui.chart import PriceChart
     from gui.tasks import Tasks
@@ -27,8 +29,16 @@ class ChartPane(QStackedWidget):
     ready = Signal()
     """The chart exists from now on, and shows the bars that it was needed for."""
 
-    def __init__(self, tasks: Tasks, themes: ThemeManager, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        tasks: Tasks,
+        themes: ThemeManager,
+        parent: QWidget | None = None,
+        *,
+        offer: QPushButton | None = None,
+    ) -> None:
         super().__init__(parent)
+        self._offer = offer
         self._tasks = tasks
         self._themes = themes
         self._asked = False
@@ -36,7 +46,7 @@ class ChartPane(QStackedWidget):
         self._wanted: tuple[SeriesInfo, Bars] | None = None
         self._drawn: Bars | None = None
         self._series_drawn = 0
-        self._empty = EmptyState("")
+        self._empty = EmptyState("", *(() if offer is None else (offer,)))
         self._busy = BusyLabel("")
         self.addWidget(self._empty)
         self.addWidget(self._busy)
@@ -53,8 +63,10 @@ class ChartPane(QStackedWidget):
             self._asked = True
             self._tasks.run(lambda: importlib.import_module("gui.chart"), self._build)
 
-    def say(self, sentence: str) -> None:
-        """Show a sentence in place of a chart."""
+    def say(self, sentence: str, *, offered: bool = False) -> None:
+        """Show a sentence in place of a chart, with the button that helps where it is offered."""
+        if self._offer is not None:
+            self._offer.setVisible(offered)
         self._busy.end()
         self._wanted = None
         self._empty.set_sentence(sentence)

@@ -180,6 +180,16 @@ def duration(seconds: float) -> str:
     return _two(days, "day" if days == 1 else "days", hours % 24, "h")
 
 
+def countdown(seconds: float) -> str:
+    """A time that counts down: "14 min 03 s", "1 h 02 min", "8 s"."""
+    whole = max(int(seconds + 0.999), 0)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3_600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3_600} h {whole % 3_600 // 60:02} min"
+
+
 def _two(large: int, unit: str, small: int, small_unit: str) -> str:
     return f"{large} {unit} {small} {small_unit}" if small else f"{large} {unit}"
 

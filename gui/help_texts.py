@@ -6,6 +6,7 @@ KEYS = """
 Keys
   Ctrl+1 … Ctrl+4   the tabs               F5          read the tab's data anew
   Ctrl+K            search the symbols     Ctrl+J      show or hide the jobs
+  Ctrl+B            fetch bars             Ctrl+comma  providers, keys and settings
   Ctrl+O, Ctrl+N    open, make a cache     Ctrl+I      import symbols
   Ctrl+plus, minus, 0   size of text       Ctrl+Q      quit
   In tables: arrows move, Enter opens, Ctrl+C copies the selected rows, the Menu key or
@@ -24,6 +25,10 @@ Price basis      as traded: the prices that were paid on the day. Splits, or spl
 Size ≈           an estimate from the number of bars; the file itself is not divided by source.
 Free inside      space in the file that new bars will use before the file grows.
 
+“Fetch bars…” says before it begins what it will ask for, of whom, how long that takes, and what is
+there already. What it stores is stored at once: a fetch may be paused, stopped, or taken up again
+another day from the list of jobs, and nothing that was answered is asked a second time.
+
 The numbers come from summaries that are kept with every write, so they cost the same at a thousand
 bars and at thirty million.
 """
@@ -39,7 +44,8 @@ Type to search in symbols and names. Fields narrow the list further:
   -fund                     a minus in front excludes
 
 Select a symbol to see its chart and its bars. Above the chart, choose the series: interval,
-source, and price basis.
+source, and price basis. “Fill” fetches what is missing within the series from this source;
+“Fetch…” above the list fetches bars of all selected symbols.
 """
 
 SECTORS = """Sectors: who is in which, and how to find out the rest

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import (
     QAbstractAnimation,
@@ -14,46 +14,30 @@ from PySide6.QtCore import (
     Signal,
     Slot,
 )
-from PySide6.QtGui import QGuiApplication, QKeyEvent
-from PySide6.QtWidgets import QHBoxLayout, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import QHBoxLayout, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
-from core.model import RunState, Scope, ScopeKind
-from gui import formats, outcomes
-from gui.outcome_table import OutcomeTable
+from core.model import RunState
+from gui import formats, job_texts, outcomes
+from gui.job_detail import JobDetail, Standing
+from gui.latest import Latest
+from gui.messages import QuestionBox
 from gui.tables import Column, ColumnTableModel, TableData, TableView
-from gui.widgets import (
-    MARGIN,
-    UNIT,
-    ElidedLabel,
-    button,
-    heading,
-    icon_button,
-    label,
-    set_icon,
-)
+from gui.widgets import MARGIN, UNIT, EmptyState, button, heading, icon_button
 
 if TYPE_CHECKING:
-    from core.model import Outcome, Progress, RunInfo
+    from collections.abc import Mapping
+
+    from core.model import RunInfo
     from core.services import Services
     from gui.live_runs import LiveRuns
     from gui.tasks import Tasks
     from gui.theme import Theme, ThemeManager
 
-HEIGHT = 320
+HEIGHT = 360
 SLIDE_MS = 140
 MOST_RUNS = 50
-MOST_ITEMS = 1_000
-REREAD_MS = 2_000
-
-SCOPE_WORDS = {
-    ScopeKind.NEVER_ASKED: "never asked",
-    ScopeKind.UNKNOWN: "unknown and failed",
-    ScopeKind.OLDER: "older than {days} days",
-    ScopeKind.DUE: "never asked, or due for a check",
-    ScopeKind.TRADES: "symbols of the trades",
-    ScopeKind.ALL: "every symbol",
-    ScopeKind.SELECTION: "{symbols}",
-}
+REREAD_MS = 1_000
 
 
 def _state_text(state: str) -> str:
@@ -68,13 +52,48 @@ def _state_icon(state: str) -> tuple[str, str]:
 COLUMNS = (
     Column("id", "No.", numeric=True, text=formats.integer, hidden=True),
     Column("state", "State", text=_state_text, icon=_state_icon),
-    Column("what", "What", max_width=240),
+    Column("what", "What", max_width=300),
     Column("progress", "Progress"),
     Column("outcomes", "Outcomes", max_width=300),
     Column("started", "Started", text=formats.minute),
     Column("took", "Duration", text=formats.duration, numeric=True),
+    Column("records", "Rows", text=formats.integer, numeric=True, hint="Rows stored"),
+    Column("requests", "Requests", text=formats.integer, numeric=True),
+    Column(
+        "priority",
+        "Priority",
+        text=formats.integer,
+        numeric=True,
+        hidden=True,
+        hint="Of runs that wait, the one with the highest is offered first.",
+    ),
     Column("message", "Message", max_width=600),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """The runs of late, and how those stand that ended early."""
+
+    runs: list[RunInfo]
+    left: Mapping[int, int]
+    blocked_until: Mapping[str, tuple[int, str]]
+
+
+def read(services: Services, *, is_live: bool) -> _Reading:
+    """The list of jobs, for a worker. While a run is live nothing else can be taken up, so nobody
+    needs to know what is left of the others."""
+    # First of all: it closes the books of runs that nobody works on any more.
+    left = {} if is_live else {run.id: lines for run, lines in services.fetching.unfinished()}
+    runs = services.recent_runs(MOST_RUNS)
+    blocked = {}
+    if any(one.id in left and one.state is RunState.BLOCKED for one in runs):
+        blocked = {
+            one.name: (one.blocked_until, one.reason)
+            for one in services.providers()
+            if one.blocked_until is not None
+        }
+    return _Reading(runs, left, blocked)
 
 
 class JobsPanel(QWidget):
@@ -82,6 +101,7 @@ class JobsPanel(QWidget):
 
     closed = Signal()
     message = Signal(object)
+    fetch_wanted = Signal()
 
     def __init__(
         self,
@@ -99,11 +119,12 @@ class JobsPanel(QWidget):
         self._tasks = tasks
         self._themes = themes
         self._runs = runs
-        self._demo = demo
-        self._generation = 0
+        self._reader: Latest[_Reading] = Latest(tasks, self._show_runs, self.message.emit)
         self._infos: list[RunInfo] = []
-        self._shown: RunInfo | None = None
-        self._failed: list[Outcome] = []
+        self._reading = _Reading([], {}, {})
+        self._question: QuestionBox | None = None
+        self._wanted: int | None = None
+        self.detail = JobDetail(services, tasks, themes, runs, demo=demo)
         self._build()
         self._connect()
         self.setMaximumHeight(0)
@@ -112,12 +133,17 @@ class JobsPanel(QWidget):
     @property
     def selected(self) -> RunInfo | None:
         """The run whose outcomes are shown."""
-        return self._shown
+        return self.detail.run
 
     @property
     def command(self) -> str:
         """The selected run as a command line; empty where there is none."""
-        return self._command.whole_text
+        return self.detail.command
+
+    @property
+    def question(self) -> QuestionBox | None:
+        """The question that waits for its answer."""
+        return self._question
 
     def slide(self, *, up: bool) -> None:
         """Come up from the status bar, or go back into it."""
@@ -135,97 +161,75 @@ class JobsPanel(QWidget):
         """Whether it is there, or on its way."""
         return self.isVisible() and self._slide.endValue() != 0
 
+    @property
+    def is_moving(self) -> bool:
+        """Whether it slides just now."""
+        return self._slide.state() == QAbstractAnimation.State.Running
+
+    def select_run(self, run_id: int) -> None:
+        """Put the cursor on a run, now or once it has been read."""
+        if not self.table.select_key(run_id):
+            self._wanted = run_id
+            self.refresh()
+
     @Slot()
     def refresh(self) -> None:
         """Read the list anew."""
-        self._generation += 1
-        asked_at = self._generation
-        self._tasks.run(
-            lambda: self._services.recent_runs(MOST_RUNS),
-            lambda infos: self._show_runs(asked_at, infos),
-            self.message.emit,
-        )
+        live = self._runs.fetch.is_active
+        self._reader.run(lambda: read(self._services, is_live=live))
 
     def shutdown(self) -> None:
         """Show nothing more."""
-        self._generation += 1
+        self._reader.forget()
         self._reread.stop()
+        self.detail.shutdown()
 
-    def _show_runs(self, asked_at: int, infos: list[RunInfo]) -> None:
-        if asked_at != self._generation:
-            return
-        self._infos = infos
+    def _show_runs(self, found: _Reading) -> None:
+        self._reading, self._infos = found, found.runs
+        self._model.set_data(TableData(COLUMNS, self._values(found.runs), "id"))
+        self.table.fit_columns()
+        self._pages.setCurrentWidget(self.splitter if found.runs else self._empty)
+        if self._wanted is not None and self.table.select_key(self._wanted):
+            self._wanted = None
+        elif self.table.current_key() is None and found.runs:
+            self.table.select_key(found.runs[0].id)
+        self._select(self.table.current_key())
+
+    def _values(self, infos: list[RunInfo]) -> dict[str, list[Any]]:
         now = self._services.clock.now()
-        data: dict[str, list[object]] = {
+        summaries = [job_texts.figures(one.summary) for one in infos]
+        return {
             "id": [one.id for one in infos],
             "state": [one.state.value for one in infos],
-            "what": [what(one.scope) for one in infos],
-            "progress": [progress_text(one.done, one.total) for one in infos],
+            "what": [job_texts.what(one) for one in infos],
+            "progress": [job_texts.progress_text(one.done, one.total) for one in infos],
             "outcomes": [outcomes.sentence(one.counts) for one in infos],
             "started": [one.started_at for one in infos],
             "took": [(one.ended_at or now) - one.started_at for one in infos],
+            "records": [one.get("records") for one in summaries],
+            "requests": [one.get("requests") for one in summaries],
+            "priority": [one.priority for one in infos],
             "message": [one.message for one in infos],
         }
-        self._model.set_data(TableData(COLUMNS, data, "id"))
-        self.table.fit_columns()
-        self._empty.setVisible(not infos)
-        if self.table.current_key() is None and infos:
-            self.table.select_key(infos[0].id)
-        self._select(self.table.current_key())
 
     @Slot(object)
     def _select(self, key: object) -> None:
-        self._shown = next((one for one in self._infos if one.id == key), None)
-        self._show_buttons()
-        run = self._shown
+        run = next((one for one in self._infos if one.id == key), None)
         if run is None:
-            self._items.outcomes.show_only([])
+            self.detail.show_run(None, Standing(), is_latest=False)
             return
-        asked_at = self._generation
-        self._tasks.run(
-            lambda: (
-                self._services.run_items(run.id, limit=MOST_ITEMS),
-                self._services.run_items(run.id, outcome="failed", limit=MOST_ITEMS),
-            ),
-            lambda answer: self._show_items(asked_at, run.id, *answer),
-            self.message.emit,
+        same_kind = (one for one in self._infos if one.kind == run.kind)
+        left = self._reading.left.get(run.id, 0)
+        self.detail.show_run(
+            run,
+            Standing(left, self._reading.blocked_until),
+            is_latest=next(same_kind).id == run.id,
         )
 
-    def _show_items(
-        self, asked_at: int, run_id: int, items: list[Outcome], failed: list[Outcome]
-    ) -> None:
-        if asked_at == self._generation and self._shown is not None and self._shown.id == run_id:
-            self._items.outcomes.show_only(items)
-            self._failed = failed
-            self._show_buttons()
-
-    def _show_buttons(self) -> None:
-        run = self._shown
-        live = run is not None and run.id == self._runs.run_id
-        progress = self._runs.progress if live else None
-        paused = progress is not None and progress.state is RunState.PAUSED
-        self.pause.setVisible(live)
-        self.pause.setText("Resume" if paused else "Pause")
-        set_icon(self.pause, "play" if paused else "pause", self._themes)
-        self.stop.setVisible(live)
-        if progress is not None:
-            self.stop.setText(f"Stop and keep {formats.integer(progress.done)}")
-        can_go_on = run is not None and run.state.can_continue and not self._runs.is_active
-        # Only the latest run can be taken up: an older one's work is in the later runs' scopes.
-        latest = run is not None and bool(self._infos) and run.id == self._infos[0].id
-        self.go_on.setVisible(can_go_on and latest)
-        retries = len(self._failed) if run is not None and not self._runs.is_active else 0
-        self.retry.setVisible(bool(retries))
-        self.retry.setText(f"Retry {formats.integer(retries)} failed")
-        where = self._services.store.location
-        command = "" if run is None or self._demo else command_line(run.scope, where)
-        self._command.set_text(command)
-        self._command_row.setVisible(bool(command))
-
-    @Slot(object)
-    def _progressed(self, progress: Progress) -> None:
-        if self.isVisible() and self._shown is not None and self._shown.id == progress.run_id:
-            self._show_buttons()
+    @Slot()
+    def _progressed(self) -> None:
+        if self.isVisible():
+            self.detail.show_state()
 
     @Slot()
     def _live_changed(self) -> None:
@@ -245,91 +249,82 @@ class JobsPanel(QWidget):
         elif self._runs.is_active:
             self._reread.start()
 
-    def _toggle_pause(self) -> None:
-        progress = self._runs.progress
-        if progress is not None and progress.state is RunState.PAUSED:
-            self._runs.go_on()
-        else:
-            self._runs.pause()
-        self._show_buttons()
+    @Slot(object, int)
+    def _ask_to_give_up(self, run: RunInfo, left: int) -> None:
+        if self._question is not None:
+            return
+        lines = formats.counted(left, "line")
+        box = QuestionBox(
+            self.window(),
+            f"Give up the {lines} that this run has left?",
+            f"{job_texts.what(run)}. What it has stored stays; the rest is not asked for any "
+            "more. A new run would find it missing again.",
+            go_on=f"Give up {lines}",
+            stay="Keep them",
+        )
 
-    def _continue(self) -> None:
-        if self._shown is not None:
-            self._runs.resume(self._shown.id)
+        def answered(result: int) -> None:
+            self._question = None
+            box.deleteLater()
+            if result == QuestionBox.DialogCode.Accepted:
+                self._tasks.run(
+                    lambda: self._services.fetching.discard(run.id),
+                    lambda _: self.refresh(),
+                    self.message.emit,
+                )
 
-    def _retry(self) -> None:
-        symbols = tuple(one.symbol for one in self._failed)
-        self._runs.start(Scope(ScopeKind.SELECTION, symbols=symbols))
-
-    def _copy(self) -> None:
-        QGuiApplication.clipboard().setText(self.command)
+        box.finished.connect(answered)
+        self._question = box
+        box.open()
 
     def _build(self) -> None:
         self._model = ColumnTableModel(COLUMNS)
         self.table = TableView(self._model, name="Jobs, the newest first")
         self.table.set_theme(self._themes.theme)
-        self._items = OutcomeTable(self._themes, "Outcomes of the selected job, the newest first")
-        self._empty = label("Nothing has been refreshed in this cache yet.", role="muted")
-        self.pause = button("Pause", self._toggle_pause)
-        self.stop = button("Stop", self._runs.stop)
-        set_icon(self.stop, "stop", self._themes)
-        self.go_on = button("Continue", self._continue, primary=True)
-        self.retry = button("Retry", self._retry)
-        self._command = ElidedLabel(role="muted")
-        self._command.setAccessibleName("The job as a command")
-        self._command_row = QWidget()
-        command = QHBoxLayout(self._command_row)
-        command.setContentsMargins(0, 0, 0, 0)
-        command.setSpacing(UNIT)
-        command.addWidget(label("As a command:", role="muted"))
-        command.addWidget(self._command, 1)
-        command.addWidget(icon_button("copy", "Copy the command", self._copy, self._themes))
+        self._empty = EmptyState(
+            "No long run has been started on this cache yet. They are listed here, the newest "
+            "first, with what became of each symbol.",
+            button("Fetch bars…", self.fetch_wanted.emit, primary=True),
+        )
         self._slide = QPropertyAnimation(self, b"maximumHeight", self)
         self._slide.setDuration(SLIDE_MS)
         self._slide.setEasingCurve(QEasingCurve.Type.OutCubic)
         self._reread = QTimer(self)
         self._reread.setInterval(REREAD_MS)
-        self._lay_out()
-
-    def _lay_out(self) -> None:
         head = QHBoxLayout()
         head.setSpacing(UNIT)
         head.addWidget(heading("Jobs"))
-        head.addWidget(self._empty)
         head.addStretch()
         head.addWidget(icon_button("close", "Close the jobs", self.closed.emit, self._themes))
-        right = QWidget()
-        column = QVBoxLayout(right)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(UNIT)
-        buttons = QHBoxLayout()
-        buttons.setSpacing(UNIT)
-        buttons.addWidget(heading("Outcomes"))
-        buttons.addStretch()
-        for one in (self.go_on, self.retry, self.pause, self.stop):
-            buttons.addWidget(one)
-        column.addLayout(buttons)
-        column.addWidget(self._items, 1)
-        column.addWidget(self._command_row)
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
         self.splitter.setChildrenCollapsible(False)
         self.splitter.setHandleWidth(MARGIN)
         self.splitter.addWidget(self.table)
-        self.splitter.addWidget(right)
-        self.splitter.setSizes([560, 440])
+        self.splitter.addWidget(self.detail)
+        self.splitter.setStretchFactor(0, 1)
+        self.splitter.setStretchFactor(1, 1)
+        self.splitter.setSizes([500, 560])
+        self._pages = QStackedWidget()
+        self._pages.addWidget(self.splitter)
+        self._pages.addWidget(self._empty)
         rows = QVBoxLayout(self)
         rows.setContentsMargins(MARGIN, UNIT, MARGIN, UNIT)
         rows.setSpacing(UNIT)
         rows.addLayout(head)
-        rows.addWidget(self.splitter, 1)
+        rows.addWidget(self._pages, 1)
 
     def _connect(self) -> None:
         self._slide.finished.connect(self._slid)
         self._reread.timeout.connect(self.refresh)
         self.table.current_row_changed.connect(self._select)
-        self._runs.started.connect(self._live_changed)
-        self._runs.progressed.connect(self._progressed)
-        self._runs.ended.connect(self._live_changed)
+        self.detail.message.connect(self.message)
+        self.detail.changed.connect(self.refresh)
+        self.detail.give_up_wanted.connect(self._ask_to_give_up)
+        for live in self._runs.kinds:
+            live.started.connect(self._live_changed)
+            live.progressed.connect(self._progressed)
+            live.ended.connect(self._live_changed)
+            live.waiting_changed.connect(self._progressed)
         self._themes.changed.connect(self._recolour)
 
     @Slot(object)
@@ -341,37 +336,3 @@ class JobsPanel(QWidget):
             self.closed.emit()
         else:
             super().keyPressEvent(event)
-
-    @property
-    def is_moving(self) -> bool:
-        """Whether it slides just now."""
-        return self._slide.state() == QAbstractAnimation.State.Running
-
-
-def what(scope: Scope) -> str:
-    """A sector refresh in words: "Sectors: never asked, at most 1,000"."""
-    text = SCOPE_WORDS[scope.kind].format(
-        days=formats.integer(scope.days), symbols=formats.counted(len(scope.symbols), "symbol")
-    )
-    cap = f", at most {formats.integer(scope.limit)}" if scope.limit else ""
-    return f"Sectors: {text}{cap}"
-
-
-def progress_text(done: int, total: int) -> str:
-    """How far a run came: "3,214 of 11,004, 29 %"."""
-    share = formats.percent(done, total)
-    return f"{formats.integer(done)} of {formats.integer(total)}, {share}"
-
-
-def command_line(scope: Scope, location: str) -> str:
-    """The refresh of the cache at a path or URL as it is typed in a terminal."""
-    words = ["stockyard-cli", "--db", location, "sectors", "refresh"]
-    if scope.kind is ScopeKind.SELECTION:
-        words += ["--symbols", ",".join(scope.symbols)]
-    else:
-        words += ["--scope", scope.kind.value]
-    if scope.kind is ScopeKind.OLDER:
-        words += ["--days", str(scope.days)]
-    if scope.limit:
-        words += ["--max", str(scope.limit)]
-    return shlex.join(words)

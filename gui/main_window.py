@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from core.errors import CacheError
+from core.fetch.orders import JobKind
 from gui import diagnostics, formats, help_texts, window_state
 from gui.messages import (
     Action,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from core.model import RunInfo
+    from gui.fetching import FetchDesk
     from gui.jobs import JobsPanel
     from gui.opening import OpenCache
     from gui.theme import ThemeManager
@@ -87,6 +89,7 @@ class MainWindow(QWidget):
         self._question: QuestionBox | None = None
         self._strip: StatusStrip | None = None
         self._jobs: JobsPanel | None = None
+        self._desk: FetchDesk | None = None
         self._sure = False
         self._over = False
         self.clean = True
@@ -140,9 +143,10 @@ class MainWindow(QWidget):
         session.import_wanted.connect(self.choose_symbols_file)
         session.demo_wanted.connect(self.open_demo)
         session.symbols_wanted.connect(self.list_symbols)
-        session.runs.refused.connect(self._run_refused)
-        session.runs.started.connect(self._run_started)
-        session.runs.ended.connect(self._run_ended)
+        session.runs.sectors.refused.connect(self._run_refused)
+        session.runs.sectors.started.connect(self._run_started)
+        session.runs.sectors.ended.connect(self._run_ended)
+        self._desk = self._make_desk(session)
         if not opened.demo:
             self._state.opened(opened.location)
         self.window().setWindowTitle(
@@ -154,6 +158,7 @@ class MainWindow(QWidget):
         self._pages.setCurrentWidget(self._tab_pages)
         self._show_tab()
         self._look_for_unfinished_run(session)
+        self._desk.look_for_unfinished()
         # Only once the first tab is painted: loading needs the interpreter as well.
         QTimer.singleShot(0, self, self._warm_up)
 
@@ -180,6 +185,13 @@ class MainWindow(QWidget):
         if session is None:
             return
         self._state.layouts.update(session.layouts())
+        if self._desk is not None:
+            self._desk.shutdown()
+            self._desk = None
+        if self._jobs is not None:
+            self._jobs.shutdown()
+        if self._strip is not None:
+            self._strip.shutdown()
         ended = session.close()
         self.clean = ended and self.clean
         for page in (self._strip, self._jobs, *session.tabs.values()):
@@ -314,6 +326,72 @@ class MainWindow(QWidget):
             self.banners.withdraw(UNFINISHED)
         session.refresh(kind.title)
 
+    # --- Fetching -----------------------------------------------------------------------------
+
+    @property
+    def desk(self) -> FetchDesk | None:
+        """Fetches of the open cache; None while there is none."""
+        return self._desk
+
+    @Slot()
+    def fetch_bars(self) -> None:
+        """Open the dialog that fetches bars, for the symbols that are selected in their tab."""
+        if self._desk is not None:
+            self._desk.ask(JobKind.BACKFILL, self._selected_symbols())
+
+    @Slot()
+    def fetch_options(self) -> None:
+        """Open the dialog that fetches option chains."""
+        if self._desk is not None:
+            self._desk.ask(JobKind.OPTIONS, self._selected_symbols())
+
+    @Slot()
+    def update_directory(self) -> None:
+        """Open the dialog that brings the symbol directory up to date."""
+        if self._desk is not None:
+            self._desk.ask(JobKind.UNIVERSE)
+
+    @Slot()
+    def show_providers(self) -> None:
+        """Open the page of providers and settings."""
+        if self._desk is not None:
+            self._desk.show_providers()
+
+    @Slot(object)
+    def show_job(self, run_id: object) -> None:
+        """Slide the jobs up with the cursor on a run."""
+        if self._session is None or self._strip is None:
+            return
+        if self._jobs is None or not self._jobs.is_up:
+            self.toggle_jobs()
+        if isinstance(run_id, int) and self._jobs is not None:
+            self._jobs.select_run(run_id)
+
+    def _selected_symbols(self) -> tuple[str, ...]:
+        if self.tab_bar.currentIndex() != SYMBOLS or self.current_tab is None:
+            return ()
+        chosen: tuple[str, ...] = self.current_tab.selected_symbols()  # type: ignore[attr-defined]
+        return chosen
+
+    def _make_desk(self, session: CacheSession) -> FetchDesk:
+        from gui.fetching import FetchDesk
+
+        desk = FetchDesk(self, session, self._themes)
+        desk.message.connect(self.banners.say)
+        desk.withdrawn.connect(self.banners.withdraw)
+        desk.jobs_wanted.connect(self.show_job)
+        desk.reopen_wanted.connect(self._reopen)
+        session.fetch_wanted.connect(desk.ask)
+        session.fill_wanted.connect(desk.fill)
+        session.runs.fetch.ended.connect(self._run_ended)
+        return desk
+
+    @Slot()
+    def _reopen(self) -> None:
+        # Without its run a demonstration would begin anew; its settings cannot be changed anyhow.
+        if self._session is not None and not self._session.opened.demo:
+            self.open(CacheChoice(self._session.opened.location, must_exist=True))
+
     # --- Jobs and status ----------------------------------------------------------------------
 
     @Slot()
@@ -356,6 +434,7 @@ class MainWindow(QWidget):
             )
             self._jobs.closed.connect(self.toggle_jobs)
             self._jobs.message.connect(self.banners.say)
+            self._jobs.fetch_wanted.connect(self.fetch_bars)
             self._column.insertWidget(self._column.indexOf(strip), self._jobs)
         return self._jobs
 
@@ -363,7 +442,7 @@ class MainWindow(QWidget):
         strip = StatusStrip(session.services, session.tasks, session.runs, self._themes)
         strip.facts_wanted.connect(self.show_facts)
         strip.symbols_wanted.connect(lambda: self.go_to(SYMBOLS))
-        strip.provider_wanted.connect(lambda: self.go_to(SECTORS))
+        strip.provider_wanted.connect(self.show_providers)
         strip.jobs_wanted.connect(self.toggle_jobs)
         strip.failed.connect(self.banners.say)
         self._column.addWidget(strip)
@@ -447,28 +526,41 @@ class MainWindow(QWidget):
         if self._question is not None or self._session is None:
             return
         runs = self._session.runs
-        box = StopQuestion(self, runs.progress)
-        runs.progressed.connect(box.count)
-        # Nothing is left to be lost: go on with what the user wanted.
-        runs.ended.connect(box.accept)
+        box = StopQuestion(self, runs)
+
+        def changed() -> None:
+            box.count()
+            # Nothing is left to be lost: go on with what the user wanted.
+            if not runs.is_active:
+                box.accept()
+
+        runs.changed.connect(changed)
 
         def answered(result: int) -> None:
             self._question = None
+            runs.changed.disconnect(changed)
             box.deleteLater()
             if result == QuestionBox.DialogCode.Accepted:
-                self._stop_run(then)
+                self._stop_runs(then)
 
         box.finished.connect(answered)
         self._question = box
         box.open()
 
-    def _stop_run(self, then: Callable[[], object]) -> None:
+    def _stop_runs(self, then: Callable[[], object]) -> None:
         session = self._session
         if session is None or not session.runs.is_active:
             then()
             return
-        session.runs.ended.connect(lambda _: QTimer.singleShot(0, self, then))
-        session.runs.stop()
+        runs = session.runs
+
+        def changed() -> None:
+            if not runs.is_active:
+                runs.changed.disconnect(changed)
+                QTimer.singleShot(0, self, then)
+
+        runs.changed.connect(changed)
+        runs.stop()
 
     def closeEvent(self, event: QCloseEvent) -> None:
         if self._has_run():

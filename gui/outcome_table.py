@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, Qt, Slot
 
 from gui import formats
+from gui.job_texts import item_text
 from gui.outcomes import look
 from gui.tables import Column, TableModel, TableView
 
@@ -33,7 +34,7 @@ def clock(at: int) -> str:
 
 COLUMNS = (
     Column("at", "Time", text=clock, tooltip=formats.minute, sortable=False),
-    Column("symbol", "Symbol", sortable=False),
+    Column("symbol", "Symbol", text=item_text, sortable=False),
     Column(
         "outcome",
         "Outcome",
@@ -45,6 +46,9 @@ COLUMNS = (
 )
 SAMPLES = ("00:00:00", "XXXXX.XX", "not found XXX")
 """As wide as the columns get, icon included; the last one takes what room is left."""
+
+LONG_ITEM = "XXXXX  1d  2024-01-02 to 2026-11-20"
+"""As wide as a line of a fetch of bars gets."""
 
 
 class OutcomeModel(TableModel):
@@ -112,6 +116,7 @@ class OutcomeTable(TableView):
 
     def __init__(self, themes: ThemeManager, name: str) -> None:
         self.outcomes = OutcomeModel()
+        self._long = False
         super().__init__(self.outcomes, name=name)
         self.horizontalHeader().setStretchLastSection(True)
         self.horizontalHeader().setSortIndicatorShown(False)
@@ -121,9 +126,16 @@ class OutcomeTable(TableView):
     @Slot()
     def fit_columns(self) -> None:
         """The usual widths: rows come and go too fast for their texts to decide."""
-        for column, sample in enumerate(SAMPLES):
+        for column, usual in enumerate(SAMPLES):
+            sample = LONG_ITEM if column == 1 and self._long else usual
             width = self.fontMetrics().horizontalAdvance(sample)
             self.setColumnWidth(column, width + CELL_ROOM)
+
+    def set_long_items(self, *, long: bool) -> None:
+        """Make room for lines that tell more than a symbol."""
+        if long != self._long:
+            self._long = long
+            self.fit_columns()
 
     def add(self, oldest_first: Sequence[Outcome]) -> None:
         """Put outcomes on top."""

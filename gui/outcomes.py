@@ -85,7 +85,36 @@ OUTCOMES: tuple[OutcomeLook, ...] = (
         "status:ineligible",
     ),
 )
-"""In the order in which they are shown everywhere."""
+"""Of sectors, in the order in which they are shown everywhere."""
+
+FETCHED: tuple[OutcomeLook, ...] = (
+    OutcomeLook("stored", "Stored", "check", "accent", "Rows came in and are in the cache.", ""),
+    OutcomeLook(
+        "empty",
+        "Nothing there",
+        "none",
+        "muted",
+        "The provider answered and has nothing for these dates. They count as covered.",
+        "",
+    ),
+    OutcomeLook(
+        "no_data",
+        "No data",
+        "none",
+        "muted",
+        "The provider knows the symbol and has nothing for it.",
+        "",
+    ),
+    OutcomeLook(
+        "not_entitled",
+        "Not in the plan",
+        "skip",
+        "warning",
+        "The key is good, but its plan does not include this.",
+        "",
+    ),
+)
+"""What else can become of a line of a fetch; it shares "not found" and "failed" with sectors."""
 
 RUN_STATES: dict[RunState, tuple[str, str, str]] = {
     RunState.RUNNING: ("play", "accent", "running"),
@@ -98,7 +127,8 @@ RUN_STATES: dict[RunState, tuple[str, str, str]] = {
 }
 """Drawing, colour role and word of each state of a run."""
 
-_BY_KEY: Mapping[str, OutcomeLook] = {one.key: one for one in OUTCOMES}
+_ALL = (FETCHED[0], *OUTCOMES, *FETCHED[1:])
+_BY_KEY: Mapping[str, OutcomeLook] = {one.key: one for one in _ALL}
 
 
 def look(key: str) -> OutcomeLook:
@@ -115,11 +145,14 @@ def area_colour(theme: Theme, key: str) -> str:
     return colour
 
 
+def in_order(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """The outcomes that were met with their counts, in the usual order, unknown ones last."""
+    known = [(one.key, counts[one.key]) for one in _ALL if counts.get(one.key)]
+    return known + [(key, n) for key, n in sorted(counts.items()) if n and key not in _BY_KEY]
+
+
 def sentence(counts: Mapping[str, int]) -> str:
     """The counts of a run as words in the usual order: "found 2,900, not found 12"."""
-    parts = [
-        f"{one.word.lower()} {formats.integer(counts[one.key])}"
-        for one in OUTCOMES
-        if counts.get(one.key)
-    ]
-    return ", ".join(parts)
+    return ", ".join(
+        f"{look(key).word.lower()} {formats.integer(number)}" for key, number in in_order(counts)
+    )

@@ -14,7 +14,7 @@ from gui.widgets import MARGIN, EmptyState, IconLabel, button, label
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from core.model import Progress
+    from gui.live_runs import LiveRuns
     from gui.messages import Message
     from gui.theme import ThemeManager
 
@@ -68,20 +68,28 @@ class ErrorPage(QWidget):
 
 
 class StopQuestion(QuestionBox):
-    """Whether a run may be stopped, with what it has found so far."""
+    """Whether the runs under way may be stopped, with what they have found so far."""
 
-    def __init__(self, parent: QWidget, progress: Progress | None) -> None:
+    def __init__(self, parent: QWidget, runs: LiveRuns) -> None:
         super().__init__(
             parent,
-            "A sector refresh is under way.",
-            "What it has found is stored, and it can be continued later.",
+            _under_way(runs),
+            "What was stored is kept, and it can be continued later.",
             go_on="Stop",
             stay="Go on working",
         )
-        self.count(progress)
+        self._runs = runs
+        self.count()
 
-    @Slot(object)
-    def count(self, progress: Progress | None) -> None:
+    @Slot()
+    def count(self) -> None:
         """Say how many answers are kept."""
-        done = progress.done if progress is not None else 0
+        live = [one.progress for one in self._runs.kinds if one.is_active]
+        done = sum(one.done for one in live if one is not None)
         self.going_on.setText(f"Stop and keep {formats.counted(done, 'answer')}")
+
+
+def _under_way(runs: LiveRuns) -> str:
+    if runs.sectors.is_active and runs.fetch.is_active:
+        return "A sector refresh and a fetch are under way."
+    return "A fetch is under way." if runs.fetch.is_active else "A sector refresh is under way."

@@ -14,6 +14,8 @@ from gui.theme import icon
 from gui.widgets import UNIT, ElidedLabel, label, link
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from PySide6.QtGui import QResizeEvent
 
     from gui.theme import Theme, ThemeManager
@@ -104,6 +106,13 @@ class SearchBar(QWidget):
         self._field.setText("")
         self._field.setFocus()
         self._settle()
+
+    def add_button(self, text: str, tooltip: str, clicked: Callable[[], object]) -> QToolButton:
+        """A button that does something, beside the line."""
+        made = self.add_switch(text, tooltip)
+        made.setCheckable(False)
+        made.clicked.connect(lambda: clicked())
+        return made
 
     def add_switch(self, text: str, tooltip: str) -> QToolButton:
         """A button that stays down, beside the line."""

@@ -25,6 +25,7 @@ from PySide6.QtWidgets import (
 
 from core.model import RunState, Scope, ScopeKind
 from gui import formats, outcomes
+from gui.job_texts import left_text, seconds_range, speed_text
 from gui.theme import set_role
 from gui.widgets import (
     MARGIN,
@@ -475,31 +476,6 @@ def plan_sentence(plan: Plan, per_second: float, now: float) -> str:
         until = formats.when(plan.blocked_until, now)
         text += f" Yahoo is held off until {until}; asking sooner tends to prolong the block."
     return text
-
-
-def seconds_range(low: float, high: float) -> str:
-    """Two lengths of time as one range: "2–3 min", "2 h 10 min – 2 h 25 min"."""
-    first, last = formats.duration(low), formats.duration(high)
-    if first == last:
-        return last
-    (number, _, unit), (_, _, last_unit) = first.partition(" "), last.partition(" ")
-    if unit == last_unit:
-        return f"{number}–{last}"
-    return f"{first} – {last}"
-
-
-def speed_text(progress: Progress) -> str:
-    """Answers per minute of late: "58/min"."""
-    if progress.per_minute <= 0:
-        return ""
-    return f"{formats.decimal(progress.per_minute, 0 if progress.per_minute >= 10 else 1)}/min"
-
-
-def left_text(progress: Progress) -> str:
-    """The time that is left, as a range; empty while too few answers are in."""
-    if progress.eta_low_s is None or progress.eta_high_s is None or progress.done >= progress.total:
-        return ""
-    return f"{seconds_range(progress.eta_low_s, progress.eta_high_s)} left"
 
 
 def _now_text(progress: Progress) -> str:

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from core.model import Outcome, Plan, Progress, ProviderState, RunInfo, SectorCounts
     from core.services import Services
-    from gui.live_runs import LiveRuns
+    from gui.live_runs import SectorRuns
     from gui.tasks import Tasks
     from gui.theme import ThemeManager
 
@@ -93,7 +93,7 @@ def read_numbers(services: Services, days: int, *, run_is_live: bool) -> SectorN
     """
     sectors = services.sectors
     kinds = () if run_is_live else (ScopeKind.NEVER_ASKED, ScopeKind.UNKNOWN, ScopeKind.OLDER)
-    last = None if run_is_live else next(iter(services.recent_runs(1)), None)
+    last = None if run_is_live else last_refresh(services)
     return SectorNumbers(
         counts=sectors.counts(),
         breakdown=sectors.breakdown(),
@@ -103,6 +103,11 @@ def read_numbers(services: Services, days: int, *, run_is_live: bool) -> SectorN
         last_run=last,
         tail=services.run_items(last.id, limit=TAIL_OF_LAST_RUN) if last else [],
     )
+
+
+def last_refresh(services: Services) -> RunInfo | None:
+    """The latest refresh among the runs of late; a run of another kind has no order of sectors."""
+    return next((one for one in services.recent_runs() if not one.order), None)
 
 
 class SectorsTab(QWidget):
@@ -126,7 +131,7 @@ class SectorsTab(QWidget):
         themes: ThemeManager,
         parent: QWidget | None = None,
         *,
-        runs: LiveRuns,
+        runs: SectorRuns,
     ) -> None:
         super().__init__(parent)
         self._services = services
@@ -369,14 +374,9 @@ class SectorsTab(QWidget):
             text += f" Failed because: {reasons(failed)}. "
             text += "A symbol without an answer in three refreshes counts as failed."
             retry = f"Retry {formats.integer(len(failed))} failed"
-            choices.insert(0, Choice(retry, lambda: self._retry(failed), primary=True))
+            choices.insert(0, Choice(retry, lambda: self._runs.retry(failed), primary=True))
         tone, drawing = ("warning", "warning") if failed else ("up", "check")
         self.notice.tell(tone, drawing, "The refresh is finished", text, choices)
-
-    def _retry(self, failed: list[Outcome]) -> None:
-        # Not the scope of unknown ones: a first failure leaves a symbol among the never asked.
-        symbols = tuple(one.symbol for one in failed)
-        self._runs.start(Scope(ScopeKind.SELECTION, symbols=symbols))
 
     # --- What an earlier run has left ---------------------------------------------------------
 
@@ -473,7 +473,7 @@ class SectorsTab(QWidget):
             until = self._provider.blocked_until or 0
             left = until - self._services.clock.now()
             clock = formats.minute(until)[-5:]
-            self.notice.set_countdown(f"One probe at {clock} (in {minutes_seconds(left)})")
+            self.notice.set_countdown(f"One probe at {clock} (in {formats.countdown(left)})")
 
     @Slot(bool)
     def _continue_ticked(self, on: bool) -> None:  # noqa: FBT001 - a signal's value
@@ -632,13 +632,3 @@ def reasons(failed: list[Outcome]) -> str:
     shown = [f"{reason} ({formats.integer(number)})" for reason, number in ordered[:3]]
     rest = sum(number for _, number in ordered[3:])
     return ", ".join(shown) + (f", other reasons ({formats.integer(rest)})" if rest else "")
-
-
-def minutes_seconds(seconds: float) -> str:
-    """A time that counts down: "14 min 03 s", "1 h 02 min", "8 s"."""
-    whole = max(int(seconds + 0.999), 0)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3_600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3_600} h {whole % 3_600 // 60:02} min"

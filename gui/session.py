@@ -51,6 +51,12 @@ class CacheSession(QObject):
     symbols_wanted = Signal(object)
     """A query of the Symbols tab."""
 
+    fetch_wanted = Signal(object, object)
+    """The kind of fetch that a tab wants, and of which symbols."""
+
+    fill_wanted = Signal(str, str)
+    """The symbol and the source whose gaps are to be filled."""
+
     def __init__(
         self, opened: OpenCache, themes: ThemeManager, parent: QObject | None = None
     ) -> None:
@@ -116,6 +122,7 @@ def build_cache(session: CacheSession) -> QWidget:
     tab.message.connect(session.message)
     tab.import_wanted.connect(session.import_wanted)
     tab.demo_wanted.connect(session.demo_wanted)
+    tab.fetch_wanted.connect(session.fetch_wanted)
     return tab
 
 
@@ -125,13 +132,15 @@ def build_symbols(session: CacheSession) -> QWidget:
     tab = SymbolsTab(session.services, session.tasks, session.themes)
     tab.message.connect(session.message)
     tab.import_wanted.connect(session.import_wanted)
+    tab.fetch_wanted.connect(session.fetch_wanted)
+    tab.fill_wanted.connect(session.fill_wanted)
     return tab
 
 
 def build_sectors(session: CacheSession) -> QWidget:
     from gui.sectors_tab import SectorsTab
 
-    tab = SectorsTab(session.services, session.tasks, session.themes, runs=session.runs)
+    tab = SectorsTab(session.services, session.tasks, session.themes, runs=session.runs.sectors)
     tab.message.connect(session.message)
     tab.import_wanted.connect(session.import_wanted)
     tab.demo_wanted.connect(session.demo_wanted)

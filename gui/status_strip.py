@@ -14,6 +14,8 @@ from gui.theme import tabular
 from gui.widgets import UNIT, set_icon
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from PySide6.QtGui import QResizeEvent
 
     from core.model import CacheOverview, Progress, ProviderState
@@ -178,10 +180,10 @@ class StatusStrip(QWidget):
         self.symbols.clicked.connect(self.symbols_wanted)
         self.provider.clicked.connect(self.provider_wanted)
         self.jobs.clicked.connect(self.jobs_wanted)
-        self._runs.started.connect(self.refresh)
-        self._runs.progressed.connect(self._show_jobs)
-        self._runs.ended.connect(self._ended)
-        self._runs.waiting_changed.connect(self._show_jobs)
+        self._runs.changed.connect(self._show_jobs)
+        for live in self._runs.kinds:
+            live.started.connect(self.refresh)
+            live.ended.connect(self.refresh)
 
     def _could_not_read(self, error: BaseException) -> None:
         self._reading = False
@@ -224,26 +226,30 @@ class StatusStrip(QWidget):
             self._second.stop()
 
     @Slot()
-    def _ended(self) -> None:
-        self._show_jobs()
-        self.refresh()
-
-    @Slot()
     def _show_jobs(self) -> None:
-        progress = self._runs.progress
-        if self._runs.is_active and progress is not None and not progress.state.is_over:
-            self.jobs.set_text(jobs_text(progress), "Show the jobs (Ctrl+J)")
-        elif self._runs.continues_at is not None:
-            until = formats.minute(round(self._runs.continues_at))[-5:]
-            self.jobs.set_text(f"1 job waits until {until}", "Show the jobs (Ctrl+J)")
+        live = [one.progress for one in self._runs.kinds if one.run_id is not None]
+        moments = [one.continues_at for one in self._runs.kinds if one.continues_at is not None]
+        if live:
+            shown = [one for one in live if one is not None]
+            self.jobs.set_text(jobs_text(shown), "Show the jobs (Ctrl+J)")
+        elif moments:
+            until = formats.minute(round(min(moments)))[-5:]
+            waiting = "1 job waits" if len(moments) == 1 else f"{len(moments)} jobs wait"
+            self.jobs.set_text(f"{waiting} until {until}", "Show the jobs (Ctrl+J)")
         else:
             self.jobs.set_text("No jobs", "Show the jobs of late (Ctrl+J)")
 
 
-def jobs_text(progress: Progress) -> str:
-    """The live run in short: "1 job 41 %", "1 job paused at 41 %"."""
-    share = formats.percent(progress.done, progress.total)
-    return f"1 job paused at {share}" if progress.state is RunState.PAUSED else f"1 job {share}"
+def jobs_text(live: Sequence[Progress]) -> str:
+    """The live runs in short: "1 job 41 %", "1 job paused at 41 %", "2 jobs 41 %, 7 % paused"."""
+    shares = [formats.percent(one.done, one.total) for one in live]
+    paused = [one.state is RunState.PAUSED for one in live]
+    if len(live) == 1:
+        return f"1 job paused at {shares[0]}" if paused[0] else f"1 job {shares[0]}"
+    told = (
+        f"{share} paused" if held else share for share, held in zip(shares, paused, strict=True)
+    )
+    return f"{len(live)} jobs {', '.join(told)}"
 
 
 def home_as_tilde(path: str) -> str:

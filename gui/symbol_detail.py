@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, Slot
+from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import (
     QButtonGroup,
     QComboBox,
@@ -18,6 +18,8 @@ from PySide6.QtWidgets import (
 )
 
 from core.errors import UnknownSymbol
+from core.fetch.orders import JobKind
+from core.intervals import Interval
 from core.model import SectorStatus
 from gui import formats
 from gui.chart_pane import ChartPane
@@ -28,6 +30,7 @@ from gui.widgets import (
     UNIT,
     ElidedLabel,
     IconLabel,
+    button,
     label,
 )
 
@@ -181,7 +184,11 @@ def _volume(volume: float) -> str:
 
 
 class SymbolDetail(QWidget):
-    """The right half of the Symbols tab."""
+    """The right half of the Symbols tab. `fetch_wanted` carries a kind of fetch and the symbol,
+    `fill_wanted` the symbol and the source of the series whose gaps are to be filled."""
+
+    fetch_wanted = Signal(object, object)
+    fill_wanted = Signal(str, str)
 
     def __init__(self, services: Services, tasks: Tasks, themes: ThemeManager) -> None:
         super().__init__()
@@ -249,8 +256,7 @@ class SymbolDetail(QWidget):
         self._fill_chooser(found)
         if found.bars is None or not len(found.bars):
             self._say(
-                f"The cache holds no bars of {formats.one_line(info.symbol)} yet. "
-                "Bars that are stored in it show here after a refresh."
+                f"The cache holds no bars of {formats.one_line(info.symbol)} yet.", offered=True
             )
         else:
             self._show_page()
@@ -267,6 +273,7 @@ class SymbolDetail(QWidget):
         self._chooser.clear()
         for one in found.series:
             self._chooser.addItem(formats.one_line(one.label), one.label)
+        self.fill.setVisible(found.shown is not None and self._can_fill(found.shown))
         if found.shown is not None:
             self._chooser.setCurrentIndex(found.series.index(found.shown))
             self._extent.set_text(
@@ -297,9 +304,9 @@ class SymbolDetail(QWidget):
             self._listed = bars
             self._table.show_bars(bars, daily=series.interval.endswith(("d", "wk", "mo")))
 
-    def _say(self, sentence: str) -> None:
+    def _say(self, sentence: str, *, offered: bool = False) -> None:
         self._show_tools(shown=False)
-        self._pane.say(sentence)
+        self._pane.say(sentence, offered=offered)
         self._pages.setCurrentWidget(self._pane)
 
     def _show_tools(self, *, shown: bool) -> None:
@@ -319,6 +326,20 @@ class SymbolDetail(QWidget):
         self._preferred = str(self._chooser.itemData(at))
         self.refresh()
 
+    def _can_fill(self, series: SeriesInfo) -> bool:
+        """Whether its source is one that has such bars at all; imported series have none."""
+        step = next((one for one in Interval if one.value == series.interval), None)
+        clients = self._services.clients
+        return step is not None and clients.supports(series.source, series.asset_class, step)
+
+    @Slot()
+    def _fill(self) -> None:
+        if self._found is not None and self._found.shown is not None:
+            self.fill_wanted.emit(self._symbol, self._found.shown.source)
+
+    def _fetch(self) -> None:
+        self.fetch_wanted.emit(JobKind.BACKFILL, (self._symbol,))
+
     # -- building
 
     def _build(self) -> None:
@@ -328,7 +349,8 @@ class SymbolDetail(QWidget):
         self._head = self._build_head()
         self._tools = self._build_tools()
         self._pages = QStackedWidget()
-        self._pane = ChartPane(self._tasks, self._themes)
+        self.fetch = button("Fetch bars…", self._fetch, primary=True)
+        self._pane = ChartPane(self._tasks, self._themes, offer=self.fetch)
         self._pane.ready.connect(self._connect_chart)
         self._table = BarsTable()
         self._pages.addWidget(self._pane)
@@ -392,8 +414,11 @@ class SymbolDetail(QWidget):
         self._extent = ElidedLabel(role="muted")
         self._log = _tool("Log", "Draw prices on a logarithmic axis", checkable=True)
         self._reset = _tool("Reset view", "Back to the newest bars (0)")
+        self.fill = _tool("Fill", "Fetch what is missing within this symbol's series, now")
+        self.fill.clicked.connect(self._fill)
         row.addWidget(self._chooser)
         row.addWidget(self._extent, 1)
+        row.addWidget(self.fill)
         row.addWidget(self._log)
         row.addWidget(self._reset)
         tools.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)

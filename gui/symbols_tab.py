@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from core.fetch.orders import JobKind
 from gui import formats, symbol_filter
 from gui.latest import Latest
 from gui.outcomes import look
@@ -125,6 +126,10 @@ class SymbolsTab(QWidget):
     message = Signal(object)
     import_wanted = Signal()
     """The user wants to add symbols from a file."""
+    fetch_wanted = Signal(object, object)
+    """A kind of fetch, and of which symbols."""
+    fill_wanted = Signal(str, str)
+    """A symbol and a source, to fill the gaps of its series."""
 
     def __init__(
         self,
@@ -169,6 +174,10 @@ class SymbolsTab(QWidget):
     def focus_search(self) -> None:
         """Go to the search line, its text selected."""
         self._bar.select()
+
+    def selected_symbols(self) -> tuple[str, ...]:
+        """The symbols of the selected rows."""
+        return tuple(str(key) for key in self._table.selected_keys())
 
     def show_filter(self, text: str) -> None:
         """Put a query into the search line and list what matches; a lone match is also shown."""
@@ -282,6 +291,9 @@ class SymbolsTab(QWidget):
             self._table.select_key(self._model.key_of(0))
             self._table.setFocus()
 
+    def _fetch(self, kind: JobKind) -> None:
+        self.fetch_wanted.emit(kind, self.selected_symbols())
+
     @Slot()
     def _only_this_sector(self) -> None:
         index = self._table.currentIndex()
@@ -302,8 +314,14 @@ class SymbolsTab(QWidget):
 
         only_sector = QAction("Only this sector", self)
         only_sector.triggered.connect(self._only_this_sector)
-        self._table.add_row_actions([only_sector])
+        fetch_bars = QAction("Fetch bars…", self)
+        fetch_bars.triggered.connect(lambda: self._fetch(JobKind.BACKFILL))
+        fetch_options = QAction("Fetch option chains…", self)
+        fetch_options.triggered.connect(lambda: self._fetch(JobKind.OPTIONS))
+        self._table.add_row_actions([only_sector, fetch_bars, fetch_options])
         self._detail = SymbolDetail(self._services, self._tasks, self._themes)
+        self._detail.fetch_wanted.connect(self.fetch_wanted)
+        self._detail.fill_wanted.connect(self.fill_wanted)
         self._busy = BusyLabel("Reading the symbols…")
         self._nothing = EmptyState(
             "The cache knows no symbols yet. A CSV file with a column “symbol” is enough to begin.",
@@ -367,6 +385,11 @@ class SymbolsTab(QWidget):
             chip = bar.add_switch(says, f"{explanation}\n{term}")
             chip.clicked.connect(lambda on, term=term: self._toggle_chip(term, on=on))
             self._chips.append(chip)
+        self.fetch = bar.add_button(
+            "Fetch…",
+            "Fetch bars of the selected symbols (Ctrl+B)",
+            lambda: self._fetch(JobKind.BACKFILL),
+        )
         return bar
 
 

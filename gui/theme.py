@@ -399,6 +399,14 @@ QAbstractItemView {
     selection-background-color: $selection; selection-color: $text; outline: none;
 }
 QAbstractItemView:focus { border-color: $accent; }
+QListView::item { padding: 4px 6px; border: none; }
+QListView::item:selected { background: $selection; color: $text; }
+QListView::indicator {
+    width: 14px; height: 14px; border: 1px solid $muted; border-radius: 3px; background: $base;
+}
+QListView::indicator:checked {
+    border: 1px solid $accent; background: $accent; image: url("$tick");
+}
 QTableView { gridline-color: $border; }
 QTableView::item { padding: 0 8px; border: none; }
 QHeaderView { background: $window; border: none; }
@@ -442,6 +450,7 @@ QWidget#topBar { background: $window; border-bottom: 1px solid $border; }
 QWidget#statusStrip { background: $window; border-top: 1px solid $border; }
 QWidget#demoStrip { background: $alternate; border-bottom: 1px solid $border; }
 QWidget#jobsPanel { background: $base; border-top: 1px solid $strong_border; }
+QFrame[line="true"] { border: none; background: $border; max-height: 1px; }
 QFrame#banner {
     background: $base; border: 1px solid $border;
     border-top-right-radius: 4px; border-bottom-right-radius: 4px;

@@ -189,15 +189,16 @@ def bench_refresh(rate: float, label: str, promise: str, seconds: int) -> None:
         wait(lambda: not window.session.tasks.pending)
         gaps.watch(2_000)
         gaps.report("   the Sectors tab at rest", "")
-        window.session.runs.refused.connect(print)
-        window.session.runs.trouble.connect(print)
-        window.session.runs.start(Scope())
-        wait(lambda: window.session.runs.progress and window.session.runs.progress.done > 0)
+        window.session.runs.sectors.refused.connect(print)
+        window.session.runs.sectors.trouble.connect(print)
+        window.session.runs.sectors.start(Scope())
+        runs = window.session.runs.sectors
+        wait(lambda: runs.progress and runs.progress.done > 0)
         gaps.watch(seconds * 1_000)
-        progress = window.session.runs.progress
+        progress = window.session.runs.sectors.progress
         gaps.report(f"P7 {label}, {progress.per_minute / 60:.0f} answers/s", promise)
-        window.session.runs.stop()
-        wait(lambda: not window.session.runs.is_active)
+        window.session.runs.sectors.stop()
+        wait(lambda: not window.session.runs.sectors.is_active)
         window.close_without_asking()
         live(200)
     server.terminate()

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,16 @@ class Studio:
         QTimer.singleShot(milliseconds, loop.quit)
         loop.exec()
 
+    def paint_dialog(self, dialog: Any, name: str) -> None:
+        """A dialog at its own size in both themes."""
+        if not self.wants(name):
+            return
+        for mode in MODES:
+            self.themes.set_mode(mode)
+            self.live(80)
+            dialog.grab().save(str(self.out / f"{name}-{mode}.png"))
+            self.painted += 1
+
     def paint(self, window: MainWindow, name: str) -> None:
         """The pose at every size in both themes."""
         if not self.wants(name):
@@ -140,7 +151,7 @@ def paint_sectors(studio: Studio) -> None:
         studio.wait(lambda: window.session, "the demonstration")
         tab = window.go_to(SECTORS)
         studio.settle(window)
-        runs = window.session.runs
+        runs = window.session.runs.sectors
         runs.start(tab.scope_panel.scope)
         studio.wait(lambda: runs.progress and runs.progress.done > 60, "sixty answers")
         studio.paint(window, "sectors-running")
@@ -163,6 +174,106 @@ def paint_sectors(studio: Studio) -> None:
         studio.wait(lambda: not runs.is_active, "the end of the run")
         studio.settle(window)
         studio.paint(window, "sectors-stopped")
+
+
+def paint_fetching(studio: Studio) -> None:
+    """Fetches and providers, with a practice Alpaca: what is asked before, during and after."""
+    names = ("fetch-dialog", "fetch-update", "fetch-options", "fetch-directory", "fetch-nothing",
+             "fetch-running", "fetch-finished", "fetch-blocked", "fetch-offer",
+             "symbols-fill", "providers", "providers-key", "jobs-empty")  # fmt: skip
+    if not studio.wants(*names):
+        return
+    from contextlib import ExitStack
+
+    from core.fetch.orders import JobKind, Order
+    from core.practice import Fault
+    from tests.gui.practice import SYMBOLS as STOCKS
+    from tests.gui.practice import open_practice
+
+    since = datetime.now(tz=UTC).date() - timedelta(days=500)
+    with tempfile.TemporaryDirectory(prefix="stockyard-shot-") as folder, ExitStack() as stack:
+        practice = open_practice(Path(folder), stack)
+        services, faults = practice.services, practice.alpaca.faults
+        opened = OpenCache(services, services.close)
+        with studio.window(lambda _: opened) as window:
+            window.open(CacheChoice())
+            studio.wait(lambda: window.session, "the cache")
+            studio.settle(window)
+            window.toggle_jobs()
+            studio.live(600)
+            studio.paint(window, "jobs-empty")
+            window.toggle_jobs()
+            studio.live(400)
+
+            def dialog(name: str, kind: JobKind, symbols: tuple[str, ...] = ()) -> None:
+                window.desk.ask(kind, symbols)
+                studio.wait(lambda: not window.desk.dialog.is_planning, "the forecast")
+                studio.paint_dialog(window.desk.dialog, name)
+                window.desk.dialog.reject()
+
+            dialog("fetch-dialog", JobKind.BACKFILL, tuple(STOCKS[:3]))
+            dialog("fetch-options", JobKind.OPTIONS, tuple(STOCKS[:3]))
+            dialog("fetch-directory", JobKind.UNIVERSE)
+            runs = window.session.runs
+
+            def carry_out(order: Order) -> None:
+                runs.fetch.start(order)
+                studio.wait(lambda: runs.fetch.run_id, "the run")
+                studio.wait(lambda: not runs.fetch.is_active, "the end of the run")
+                studio.settle(window)
+
+            carry_out(Order(JobKind.BACKFILL, symbols=tuple(STOCKS[:12]), start=since))
+            window.show_job(1)
+            studio.live(600)
+            studio.paint(window, "fetch-finished")
+            dialog("fetch-update", JobKind.UPDATE)
+            dialog("fetch-nothing", JobKind.GAPS)
+            faults.add(Fault("latency", seconds=0.3))
+            runs.fetch.start(Order(JobKind.OPTIONS, symbols=tuple(STOCKS)))
+            studio.wait(lambda: runs.fetch.progress and runs.fetch.progress.done > 20, "answers")
+            window.show_job(runs.fetch.run_id)
+            studio.live(2_200)
+            studio.paint(window, "fetch-running")
+            window.session.runs.fetch.stop()
+            studio.wait(lambda: not runs.fetch.is_active, "the end of the run")
+            faults.clear()
+            window.banners.clear()
+            faults.add(Fault("status", status=429, retry_after=900))
+            carry_out(Order(JobKind.BACKFILL, symbols=tuple(STOCKS[20:]), start=since))
+            window.show_job(3)
+            studio.live(800)
+            studio.paint(window, "fetch-blocked")
+            window.toggle_jobs()
+            window.banners.clear()
+            window.desk.look_for_unfinished()
+            studio.settle(window)
+            studio.live(400)
+            studio.paint(window, "fetch-offer")
+            window.go_to(SYMBOLS)
+            studio.settle(window)
+            window.current_tab.show_symbol(STOCKS[0])
+            studio.live(1_500)
+            studio.paint(window, "symbols-fill")
+            window.show_providers()
+            page = window.desk.providers
+            studio.wait(lambda: page.cards, "the providers")
+            studio.settle(window)
+            studio.paint_dialog(page, "providers")
+        paint_settings(studio)
+
+
+def paint_settings(studio: Studio) -> None:
+    """The page of providers of somebody who has no key yet, and who changes a plan."""
+    with studio.window() as window:
+        window.open(CacheChoice())
+        studio.wait(lambda: window.session, "the cache")
+        window.show_providers()
+        page = window.desk.providers
+        studio.wait(lambda: page.cards, "the providers")
+        studio.settle(window)
+        page.cards["alpaca"].enter_key.click()
+        page.cards["alpaca"].field("alpaca_plan").setCurrentIndex(1)
+        studio.paint_dialog(page, "providers-key")
 
 
 def paint_scripted(studio: Studio) -> None:
@@ -228,7 +339,7 @@ def script(provider: Any, stocks: list[str]) -> None:
 
 def run_to_the_end(studio: Studio, window: Any, tab: Any) -> None:
     """Carry a refresh of the never asked through."""
-    runs = window.session.runs
+    runs = window.session.runs.sectors
     runs.start(tab.scope_panel.scope)
     studio.wait(lambda: runs.is_active, "the run")
     studio.wait(lambda: not runs.is_active, "the end of the run")
@@ -276,7 +387,7 @@ def main() -> int:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     sizes = [tuple(map(int, size.split("x"))) for size in options.size or SIZES]
     studio = Studio(options.out, sizes, options.only)
-    for work in (paint_opening, paint_tabs, paint_sectors, paint_scripted):
+    for work in (paint_opening, paint_tabs, paint_sectors, paint_scripted, paint_fetching):
         work(studio)
     for name in studio.unknown():
         print(f"There is no pose called {name!r}.", file=sys.stderr)

@@ -14,7 +14,7 @@ from pytestqt.qtbot import QtBot
 from core.errors import BadReply, NoData
 from core.model import Progress, RunState, Scope, ScopeKind
 from core.services import Services
-from gui import jobs
+from gui import job_texts, jobs
 from gui.jobs import JobsPanel
 from gui.live_runs import LiveRuns
 from gui.status_strip import StatusStrip, home_as_tilde, jobs_text
@@ -90,7 +90,7 @@ def test_the_selected_run_shows_its_answers_and_its_command(
     finished_run(services, Scope(limit=5))
     up(qtbot, panel, tasks)
     assert panel.selected is not None
-    assert len(panel._items.outcomes.rows) == 5
+    assert len(panel.detail.items.outcomes.rows) == 5
     path = services.store.path
     assert panel.command == (
         f"stockyard-cli --db {path} sectors refresh --scope never_asked --max 5"
@@ -123,20 +123,21 @@ def test_the_live_run_can_be_held_and_stopped_here(
     add_stocks(services, 30)
     provider.gate.clear()
     up(qtbot, panel, tasks)
-    with qtbot.waitSignal(runs.started, timeout=LONG):
-        runs.start(Scope())
-    qtbot.waitUntil(lambda: panel.pause.isVisible() and panel.stop.isVisible(), timeout=LONG)
-    assert panel.pause.text() == "Pause"
-    qtbot.mouseClick(panel.pause, Qt.MouseButton.LeftButton)
-    assert panel.pause.text() == "Resume"
-    qtbot.mouseClick(panel.pause, Qt.MouseButton.LeftButton)
-    assert panel.pause.text() == "Pause"
-    qtbot.mouseClick(panel.stop, Qt.MouseButton.LeftButton)
+    with qtbot.waitSignal(runs.sectors.started, timeout=LONG):
+        runs.sectors.start(Scope())
+    detail = panel.detail
+    qtbot.waitUntil(lambda: detail.pause.isVisible() and detail.stop.isVisible(), timeout=LONG)
+    assert panel.detail.pause.text() == "Pause"
+    qtbot.mouseClick(panel.detail.pause, Qt.MouseButton.LeftButton)
+    assert panel.detail.pause.text() == "Resume"
+    qtbot.mouseClick(panel.detail.pause, Qt.MouseButton.LeftButton)
+    assert panel.detail.pause.text() == "Pause"
+    qtbot.mouseClick(panel.detail.stop, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: not runs.is_active, timeout=LONG)
-    qtbot.waitUntil(lambda: panel.go_on.isVisible(), timeout=LONG)
-    assert not panel.pause.isVisible()
+    qtbot.waitUntil(lambda: panel.detail.go_on.isVisible(), timeout=LONG)
+    assert not panel.detail.pause.isVisible()
     provider.gate.set()
-    qtbot.mouseClick(panel.go_on, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(panel.detail.go_on, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: len(provider.asked) == 30, timeout=LONG)
     qtbot.waitUntil(lambda: not runs.is_active and tasks.pending == 0, timeout=LONG)
     assert cells(panel)[0]["state"] == "finished"
@@ -150,10 +151,10 @@ def test_failed_ones_are_retried_alone(
     provider.answers = {stocks[2]: BadReply("yahoo", "Cut.")}
     finished_run(services, Scope())
     up(qtbot, panel, tasks)
-    assert panel.retry.text() == "Retry 1 failed"
+    assert panel.detail.retry.text() == "Retry 1 failed"
     provider.answers, provider.asked = {}, []
-    with qtbot.waitSignal(runs.ended, timeout=LONG):
-        qtbot.mouseClick(panel.retry, Qt.MouseButton.LeftButton)
+    with qtbot.waitSignal(runs.sectors.ended, timeout=LONG):
+        qtbot.mouseClick(panel.detail.retry, Qt.MouseButton.LeftButton)
     assert provider.asked == [stocks[2]]
     qtbot.waitUntil(lambda: tasks.pending == 0, timeout=LONG)
 
@@ -167,10 +168,10 @@ def test_only_the_latest_run_can_be_continued(
         run.control.cancel()
         run.run()
     up(qtbot, panel, tasks)
-    assert panel.go_on.isVisible()
+    assert panel.detail.go_on.isVisible()
     panel.table.selectRow(1)
     qtbot.waitUntil(lambda: tasks.pending == 0, timeout=LONG)
-    assert not panel.go_on.isVisible()
+    assert not panel.detail.go_on.isVisible()
 
 
 def test_escape_sends_it_away(qtbot: QtBot, panel: JobsPanel, tasks: Tasks) -> None:
@@ -191,7 +192,7 @@ def test_escape_sends_it_away(qtbot: QtBot, panel: JobsPanel, tasks: Tasks) -> N
     ],
 )
 def test_the_command_says_the_scope(scope: Scope, words: str) -> None:
-    command = jobs.command_line(scope, "/tmp/my caches/a.db")  # noqa: S108 - never opened
+    command = job_texts.command_line(scope, "/tmp/my caches/a.db")  # noqa: S108 - never opened
     assert command == f"stockyard-cli --db '/tmp/my caches/a.db' sectors refresh {words}"
 
 
@@ -204,7 +205,7 @@ def test_the_command_is_one_that_the_program_understands() -> None:
         Scope(ScopeKind.OLDER, days=90, limit=5),
         Scope(ScopeKind.SELECTION, symbols=("A",)),
     ):
-        words = shlex.split(jobs.command_line(scope, "/a b.db"))
+        words = shlex.split(job_texts.command_line(scope, "/a b.db"))
         options = _parser().parse_args(words[1:])
         assert str(options.db) == "/a b.db"
 
@@ -227,11 +228,11 @@ class TestStrip:
     ) -> None:  # fmt: skip
         add_stocks(services, 20)
         provider.gate.clear()
-        runs.start(Scope())
+        runs.sectors.start(Scope())
         qtbot.waitUntil(lambda: strip.jobs.whole_text == "1 job 0 %", timeout=LONG)
-        runs.pause()
+        runs.sectors.pause()
         assert strip.jobs.whole_text == "1 job paused at 0 %"
-        runs.go_on()
+        runs.sectors.go_on()
         provider.gate.set()
         qtbot.waitUntil(lambda: strip.jobs.whole_text == "No jobs", timeout=LONG)
         qtbot.waitUntil(lambda: tasks.pending == 0, timeout=LONG)
@@ -244,8 +245,8 @@ class TestStrip:
 
         add_stocks(services, 20)
         provider.default = Blocked("yahoo", "Yahoo refuses. Nothing was marked.")
-        with qtbot.waitSignal(runs.ended, timeout=LONG):
-            runs.start(Scope())
+        with qtbot.waitSignal(runs.sectors.ended, timeout=LONG):
+            runs.sectors.start(Scope())
         qtbot.waitUntil(lambda: "held off until" in strip.provider.whole_text, timeout=LONG)
         assert "(in 15 min)" in strip.provider.whole_text
         assert "Nothing was marked" in strip.provider.toolTip()
@@ -277,7 +278,7 @@ class TestStrip:
     ],
 )
 def test_jobs_in_short(progress: Progress, text: str) -> None:
-    assert jobs_text(progress) == text
+    assert jobs_text([progress]) == text
 
 
 def test_a_path_at_home_is_cut_short() -> None:

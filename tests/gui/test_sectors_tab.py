@@ -18,8 +18,9 @@ from core.model import Outcome, Plan, Progress, RunState, Scope, ScopeKind
 from core.providers import Profile
 from core.services import Services
 from core.settings import Settings
-from gui import sector_panels, sectors_tab
-from gui.live_runs import LiveRuns
+from core.store import runs as stored_runs
+from gui import formats, sector_panels, sectors_tab
+from gui.live_runs import LiveRuns, SectorRuns
 from gui.sectors_tab import SectorsTab
 from gui.tasks import Tasks
 from gui.theme import ThemeManager
@@ -30,15 +31,15 @@ BLOCK = Blocked("yahoo", "Yahoo refuses this computer for now. Nothing was marke
 
 
 @pytest.fixture
-def runs(services: Services, tasks: Tasks) -> Iterator[LiveRuns]:
+def runs(services: Services, tasks: Tasks) -> Iterator[SectorRuns]:
     made = LiveRuns(services, tasks)
-    yield made
+    yield made.sectors
     made.shutdown()
 
 
 @pytest.fixture
 def tab(
-    qtbot: QtBot, services: Services, tasks: Tasks, themes: ThemeManager, runs: LiveRuns
+    qtbot: QtBot, services: Services, tasks: Tasks, themes: ThemeManager, runs: SectorRuns
 ) -> Iterator[SectorsTab]:
     made = SectorsTab(services, tasks, themes, runs=runs)
     qtbot.addWidget(made)
@@ -61,7 +62,7 @@ def quiet(qtbot: QtBot, tasks: Tasks) -> None:
     qtbot.waitUntil(lambda: tasks.pending == 0, timeout=LONG)
 
 
-def begin(qtbot: QtBot, tab: SectorsTab, runs: LiveRuns, tasks: Tasks) -> None:
+def begin(qtbot: QtBot, tab: SectorsTab, runs: SectorRuns, tasks: Tasks) -> None:
     """Press the button that begins, as a user does."""
     tab.refresh()
     quiet(qtbot, tasks)
@@ -69,7 +70,7 @@ def begin(qtbot: QtBot, tab: SectorsTab, runs: LiveRuns, tasks: Tasks) -> None:
         qtbot.mouseClick(tab.scope_panel.start_button, Qt.MouseButton.LeftButton)
 
 
-def to_the_end(qtbot: QtBot, runs: LiveRuns, tasks: Tasks) -> None:
+def to_the_end(qtbot: QtBot, runs: SectorRuns, tasks: Tasks) -> None:
     qtbot.waitUntil(lambda: not runs.is_active, timeout=LONG)
     quiet(qtbot, tasks)
 
@@ -101,7 +102,7 @@ class TestBefore:
         assert tab.scope_panel.start_button.text() == "Refresh 139 sectors"  # type: ignore[attr-defined]
 
     def test_symbols_that_are_typed_are_planned_and_asked_for(
-        self, qtbot: QtBot, tab: SectorsTab, services: Services, tasks: Tasks, runs: LiveRuns,
+        self, qtbot: QtBot, tab: SectorsTab, services: Services, tasks: Tasks, runs: SectorRuns,
         provider: ScriptedProvider,
     ) -> None:  # fmt: skip
         add_stocks(services, 30)
@@ -128,7 +129,7 @@ class TestBefore:
         assert told == []
 
     def test_a_cap_limits_the_run(
-        self, qtbot: QtBot, tab: SectorsTab, services: Services, tasks: Tasks, runs: LiveRuns,
+        self, qtbot: QtBot, tab: SectorsTab, services: Services, tasks: Tasks, runs: SectorRuns,
         provider: ScriptedProvider,
     ) -> None:  # fmt: skip
         add_stocks(services, 30)
@@ -153,7 +154,7 @@ class TestBefore:
         qtbot.waitUntil(lambda: "nothing to ask for" in tab.scope_panel.plan_text, timeout=LONG)
 
     def test_the_whole_scope_can_be_chosen_with_keys_alone(
-        self, qtbot: QtBot, tab: SectorsTab, services: Services, tasks: Tasks, runs: LiveRuns
+        self, qtbot: QtBot, tab: SectorsTab, services: Services, tasks: Tasks, runs: SectorRuns
     ) -> None:
         add_stocks(services, 3)
         tab.refresh()
@@ -188,7 +189,7 @@ class TestBefore:
 
 class TestRun:
     def test_every_outcome_is_counted_listed_and_summed_up(
-        self, qtbot: QtBot, tab: SectorsTab, services: Services, tasks: Tasks, runs: LiveRuns,
+        self, qtbot: QtBot, tab: SectorsTab, services: Services, tasks: Tasks, runs: SectorRuns,
         provider: ScriptedProvider, told: list[object],
     ) -> None:  # fmt: skip
         stocks = add_stocks(services, 60)
@@ -216,7 +217,7 @@ class TestRun:
         assert told == []
 
     def test_only_the_failed_ones_are_retried(
-        self, qtbot: QtBot, tab: SectorsTab, services: Services, tasks: Tasks, runs: LiveRuns,
+        self, qtbot: QtBot, tab: SectorsTab, services: Services, tasks: Tasks, runs: SectorRuns,
         provider: ScriptedProvider,
     ) -> None:  # fmt: skip
         stocks = add_stocks(services, 20)
@@ -233,7 +234,7 @@ class TestRun:
         assert counts_of(tab)["found"] == 19
 
     def test_progress_is_shown_while_it_works(
-        self, qtbot: QtBot, tab: SectorsTab, services: Services, tasks: Tasks, runs: LiveRuns,
+        self, qtbot: QtBot, tab: SectorsTab, services: Services, tasks: Tasks, runs: SectorRuns,
         provider: ScriptedProvider,
     ) -> None:  # fmt: skip
         add_stocks(services, 200)
@@ -255,7 +256,7 @@ class TestRun:
         assert tab.scope_panel.isVisible()
 
     def test_pause_holds_and_resume_goes_on(
-        self, qtbot: QtBot, tab: SectorsTab, services: Services, tasks: Tasks, runs: LiveRuns,
+        self, qtbot: QtBot, tab: SectorsTab, services: Services, tasks: Tasks, runs: SectorRuns,
         provider: ScriptedProvider,
     ) -> None:  # fmt: skip
         add_stocks(services, 50)
@@ -276,7 +277,7 @@ class TestRun:
         assert counts_of(tab)["found"] == 50
 
     def test_stop_keeps_what_was_found_and_offers_the_rest(
-        self, qtbot: QtBot, tab: SectorsTab, services: Services, tasks: Tasks, runs: LiveRuns,
+        self, qtbot: QtBot, tab: SectorsTab, services: Services, tasks: Tasks, runs: SectorRuns,
         provider: ScriptedProvider,
     ) -> None:  # fmt: skip
         add_stocks(services, 50)
@@ -303,7 +304,7 @@ class TestRun:
         assert counts_of(tab)["found"] == 50
 
     def test_a_second_refresh_elsewhere_is_refused_with_a_sentence(
-        self, qtbot: QtBot, tab: SectorsTab, services: Services, tasks: Tasks, runs: LiveRuns,
+        self, qtbot: QtBot, tab: SectorsTab, services: Services, tasks: Tasks, runs: SectorRuns,
         told: list[object],
     ) -> None:  # fmt: skip
         add_stocks(services, 5)
@@ -317,7 +318,7 @@ class TestRun:
         quiet(qtbot, tasks)
 
     def test_a_long_run_is_bounded_in_the_table_and_complete_in_the_counts(
-        self, qtbot: QtBot, tab: SectorsTab, services: Services, tasks: Tasks, runs: LiveRuns
+        self, qtbot: QtBot, tab: SectorsTab, services: Services, tasks: Tasks, runs: SectorRuns
     ) -> None:
         stocks = add_stocks(services, 2_300)
         begin(qtbot, tab, runs, tasks)
@@ -348,7 +349,7 @@ class TestBlocked:
 
     @pytest.fixture
     def blocked(
-        self, qtbot: QtBot, tab: SectorsTab, services: Services, tasks: Tasks, runs: LiveRuns,
+        self, qtbot: QtBot, tab: SectorsTab, services: Services, tasks: Tasks, runs: SectorRuns,
         provider: ScriptedProvider,
     ) -> SectorsTab:  # fmt: skip
         stocks = add_stocks(services, 40)
@@ -380,7 +381,7 @@ class TestBlocked:
 
     def test_it_goes_on_by_itself_when_asked_to(
         self, qtbot: QtBot, blocked: SectorsTab, clock: ManualClock, provider: ScriptedProvider,
-        runs: LiveRuns, tasks: Tasks,
+        runs: SectorRuns, tasks: Tasks,
     ) -> None:  # fmt: skip
         provider.answers.clear()
         provider.asked.clear()
@@ -395,14 +396,14 @@ class TestBlocked:
         assert len(provider.asked) == 31
 
     def test_it_does_not_go_on_once_the_tick_is_taken_back(
-        self, blocked: SectorsTab, runs: LiveRuns
+        self, blocked: SectorsTab, runs: SectorRuns
     ) -> None:
         blocked.notice.tick_box.click()
         blocked.notice.tick_box.click()
         assert runs.continues_at is None
 
     def test_try_now_asks_at_once(
-        self, qtbot: QtBot, blocked: SectorsTab, provider: ScriptedProvider, runs: LiveRuns,
+        self, qtbot: QtBot, blocked: SectorsTab, provider: ScriptedProvider, runs: SectorRuns,
         tasks: Tasks,
     ) -> None:  # fmt: skip
         provider.answers.clear()
@@ -415,7 +416,7 @@ class TestBlocked:
         assert counts_of(blocked)["found"] == 40
 
     def test_a_probe_that_is_refused_marks_nothing_and_holds_off_longer(
-        self, qtbot: QtBot, blocked: SectorsTab, provider: ScriptedProvider, runs: LiveRuns,
+        self, qtbot: QtBot, blocked: SectorsTab, provider: ScriptedProvider, runs: SectorRuns,
         tasks: Tasks,
     ) -> None:  # fmt: skip
         provider.answers["AAPL"] = BLOCK
@@ -442,7 +443,7 @@ class TestBlocked:
 
 class TestLeftBehind:
     def test_a_run_that_was_interrupted_is_offered_and_not_started(
-        self, qtbot: QtBot, tab: SectorsTab, services: Services, tasks: Tasks, runs: LiveRuns,
+        self, qtbot: QtBot, tab: SectorsTab, services: Services, tasks: Tasks, runs: SectorRuns,
         provider: ScriptedProvider, tmp_path: Path,
     ) -> None:  # fmt: skip
         add_stocks(services, 30)
@@ -476,7 +477,7 @@ class TestLeftBehind:
 
 class TestTrouble:
     def test_a_database_that_cannot_be_written_pauses_the_run_and_resume_saves_the_answer(
-        self, qtbot: QtBot, tab: SectorsTab, services: Services, tasks: Tasks, runs: LiveRuns,
+        self, qtbot: QtBot, tab: SectorsTab, services: Services, tasks: Tasks, runs: SectorRuns,
         provider: ScriptedProvider, tmp_path: Path,
     ) -> None:  # fmt: skip
         add_stocks(services, 10)
@@ -497,7 +498,7 @@ class TestTrouble:
         assert counts_of(tab)["found"] == 10
 
     def test_a_fault_in_a_run_is_told_and_the_run_can_be_continued(
-        self, qtbot: QtBot, tab: SectorsTab, services: Services, tasks: Tasks, runs: LiveRuns,
+        self, qtbot: QtBot, tab: SectorsTab, services: Services, tasks: Tasks, runs: SectorRuns,
         provider: ScriptedProvider, told: list[object],
     ) -> None:  # fmt: skip
         stocks = add_stocks(services, 6)
@@ -521,7 +522,7 @@ class TestTrouble:
         assert counts_of(tab)["never_asked"] == 0
 
     def test_texts_of_the_provider_are_shown_as_they_are(
-        self, qtbot: QtBot, tab: SectorsTab, services: Services, tasks: Tasks, runs: LiveRuns,
+        self, qtbot: QtBot, tab: SectorsTab, services: Services, tasks: Tasks, runs: SectorRuns,
         provider: ScriptedProvider,
     ) -> None:  # fmt: skip
         provider.default = Profile("<img src=x>", "A\u202eB\nC" + "x" * 180)
@@ -580,11 +581,11 @@ class TestSentences:
         [(0, "0 s"), (7.2, "8 s"), (843, "14 min 03 s"), (3_720, "1 h 02 min"), (-5, "0 s")],
     )
     def test_the_countdown_reads_like_a_clock(self, seconds: float, text: str) -> None:
-        assert sectors_tab.minutes_seconds(seconds) == text
+        assert formats.countdown(seconds) == text
 
 
 def test_the_bar_has_the_order_of_the_counts(
-    qtbot: QtBot, tab: SectorsTab, services: Services, tasks: Tasks, runs: LiveRuns
+    qtbot: QtBot, tab: SectorsTab, services: Services, tasks: Tasks, runs: SectorRuns
 ) -> None:
     add_stocks(services, 4)
     runs.start(Scope(limit=2))
@@ -619,3 +620,19 @@ def test_reading_in_the_table_is_not_disturbed_by_new_answers(
 
 def stored_state(services: Services) -> RunState:
     return services.recent_runs(1)[0].state
+
+
+def test_a_fetch_is_not_taken_for_the_last_refresh(
+    qtbot: QtBot, tab: SectorsTab, services: Services, tasks: Tasks
+) -> None:
+    add_stocks(services, 3)
+    services.sectors.start(Scope()).run()
+    with services.store.write() as connection:
+        later = int(services.clock.now()) + 60
+        fetch = stored_runs.create(
+            connection, kind="backfill", provider="yahoo", scope="{}", total=1, owner="", now=later
+        )
+        stored_runs.record_item(connection, fetch, "S0001 options", "stored", "", now=later)
+    tab.refresh()
+    qtbot.waitUntil(lambda: tasks.pending == 0, timeout=LONG)
+    assert {one.outcome for one in tab.tail.outcomes.rows} == {"found"}

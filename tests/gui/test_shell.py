@@ -437,8 +437,8 @@ class TestClosing:
         open_and_wait(qtbot, window)
         session = window.session
         assert session is not None
-        session.runs.start(Scope())
-        qtbot.waitUntil(lambda: session.runs.run_id is not None, timeout=LONG)
+        session.runs.sectors.start(Scope())
+        qtbot.waitUntil(lambda: session.runs.sectors.run_id is not None, timeout=LONG)
         return window
 
 

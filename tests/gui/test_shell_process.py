@@ -49,7 +49,7 @@ def open_cache(choice, data_dir):
 gui.opening.open_cache = open_cache
 
 def after(window):
-    window.session.runs.start(Scope())
+    window.session.runs.sectors.start(Scope())
 """
 
 END = """

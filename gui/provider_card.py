@@ -1,0 +1,426 @@
+"""One provider on the page of providers: state, key, plan, usage, and a test."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QRectF, QSignalBlocker, QSize, Signal
+from PySide6.QtGui import QColor, QPainter, QPalette
+from PySide6.QtWidgets import (
+    QComboBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QSizePolicy,
+    QToolTip,
+    QVBoxLayout,
+    QWidget,
+)
+
+from core.errors import CacheError, Cancelled
+from core.runs import RunControl
+from core.settings import HELP
+from gui import formats
+from gui.widgets import MARGIN, UNIT, IconLabel, button, heading, label, set_label
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from PySide6.QtGui import QMouseEvent, QPaintEvent
+
+    from core.model import ProviderReport
+    from core.services import Services
+    from core.settings import Settings
+    from gui.tasks import Tasks
+    from gui.theme import ThemeManager
+
+USAGE_DAYS = 14
+PRACTICE = "practice"
+NOT_IN_PRACTICE = "not in this practice"
+FEEDS = {
+    "iex": "IEX: one exchange, on every plan",
+    "sip": "SIP: all exchanges; live only with Plus",
+}
+
+
+def standing(report: ProviderReport, now: float) -> tuple[str, str, str]:
+    """Drawing, colour role and words for how a provider stands."""
+    if report.blocked_until is not None and report.blocked_until > now:
+        until = formats.when(report.blocked_until, now)
+        reason = f" {report.reason}" if report.reason else ""
+        return "clock", "warning", f"Left alone until {until}.{reason}"
+    if report.key == NOT_IN_PRACTICE:
+        return "none", "muted", "Not part of this demonstration."
+    if not report.usable:
+        return "waiting", "muted", "No key yet."
+    return "check", "up", "Ready."
+
+
+def key_sentence(report: ProviderReport) -> str:
+    """Where the key is; never the key."""
+    if not report.needs_key:
+        return "None needed."
+    said = {"none": "None.", PRACTICE: "A practice key.", NOT_IN_PRACTICE: "None."}.get(report.key)
+    if said is not None:
+        return said
+    for place, words in (
+        ("environment", "In the environment"),
+        ("keyring", "In the keyring"),
+        ("file", "In a file that only you can read"),
+    ):
+        if report.key.startswith(place):
+            return f"{words}{report.key[len(place) :]}."
+    return report.key
+
+
+def rate_sentence(report: ProviderReport) -> str:
+    """The pace that the present plan allows: "200 requests a minute"."""
+    if report.per_minute >= 1:
+        number = f"{report.per_minute:,.0f}" if report.per_minute >= 10 else (
+            f"{report.per_minute:,.2g}"
+        )  # fmt: skip
+        text = f"{number} requests a minute"
+    else:
+        text = f"{report.per_minute * 60:,.2g} requests an hour"
+    if report.quota is not None:
+        text += f", {formats.integer(report.quota)} a day"
+    return text
+
+
+def usage_sentence(report: ProviderReport) -> str:
+    """Requests of today and of the last days."""
+    today = formats.counted(report.requests_today, "request")
+    if report.quota is not None:
+        text = f"{today} of {formats.integer(report.quota)} today"
+    else:
+        text = f"{today} today"
+    earlier = sum(count for _, count in report.usage[: USAGE_DAYS - 1]) + report.requests_today
+    return f"{text}, {formats.integer(earlier)} in {USAGE_DAYS} days"
+
+
+class UsageBars(QWidget):
+    """The requests of each of the last days as small bars, today on the right."""
+
+    HEIGHT = 28
+    WIDTH = 9
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._days: list[tuple[str, int]] = []
+        self.setFixedSize(QSize(self.WIDTH * USAGE_DAYS, self.HEIGHT))
+        self.setMouseTracking(True)
+        self.setAccessibleName("Requests a day")
+
+    @property
+    def days(self) -> list[tuple[str, int]]:
+        """Date and requests of each bar, the oldest first."""
+        return list(self._days)
+
+    def show_usage(self, usage: Sequence[tuple[str, int]], today: date) -> None:
+        """Show the last days; those without a request stay empty."""
+        known = dict(usage)
+        days = [(today - timedelta(days=back)).isoformat() for back in range(USAGE_DAYS)][::-1]
+        self._days = [(day, known.get(day, 0)) for day in days]
+        self.setAccessibleDescription(
+            ", ".join(f"{day}: {formats.integer(n)}" for day, n in self._days if n) or "none"
+        )
+        self.update()
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        at = int(event.position().x() // self.WIDTH)
+        if 0 <= at < len(self._days):
+            day, count = self._days[at]
+            text = f"{day}: {formats.counted(count, 'request')}"
+            QToolTip.showText(event.globalPosition().toPoint(), formats.tooltip(text), self)
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        colours = self.palette()
+        largest = max((count for _, count in self._days), default=0)
+        painter.fillRect(
+            QRectF(0, self.height() - 1, self.width(), 1), colours.color(QPalette.ColorRole.Mid)
+        )
+        for at, (_, count) in enumerate(self._days):
+            if count:
+                height = max((self.height() - 2) * count / largest, 2.0)
+                area = QRectF(
+                    at * self.WIDTH + 1, self.height() - 1 - height, self.WIDTH - 2, height
+                )
+                painter.fillRect(area, QColor(colours.color(QPalette.ColorRole.Accent)))
+        painter.end()
+
+
+class ProviderCard(QWidget):
+    """A provider as the user sees it. `changed` when a setting was changed, `key_changed` when a
+    key was stored or forgotten."""
+
+    changed = Signal()
+    key_changed = Signal()
+    message = Signal(object)
+
+    def __init__(
+        self, report: ProviderReport, services: Services, tasks: Tasks, themes: ThemeManager
+    ) -> None:
+        super().__init__()
+        self.name = report.name
+        self._report = report
+        self._services = services
+        self._tasks = tasks
+        self._control: RunControl | None = None
+        self._over = False
+        self._themes = themes
+        self._fields: dict[str, QComboBox | QLineEdit] = {}
+        self._build(report)
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """What is written on the card, by name."""
+        return {
+            "state": self._state.text(),
+            "key": self._key.text(),
+            "rate": self._rate.text(),
+            "usage": self._usage.text(),
+            "answer": self._answer.text(),
+        }
+
+    def field(self, setting: str) -> QComboBox | QLineEdit:
+        """The control of a setting; raises KeyError."""
+        return self._fields[setting]
+
+    def show_report(self, report: ProviderReport) -> None:
+        """Show how the provider stands now."""
+        self._report = report
+        now = self._services.clock.now()
+        drawing, role, words = standing(report, now)
+        self._mark.set_drawing(drawing, role)
+        set_label(self._state, words, role if role == "warning" else "muted")
+        set_label(self._key, key_sentence(report))
+        self._rate.setText(f"now {rate_sentence(report)}")
+        self._usage.setText(usage_sentence(report))
+        today = datetime.fromtimestamp(now, UTC).date()
+        usage = [*report.usage, (today.isoformat(), report.requests_today)]
+        self.bars.show_usage(usage, today)
+        can_keep = report.needs_key and report.key not in (PRACTICE, NOT_IN_PRACTICE)
+        self.enter_key.setVisible(can_keep)
+        self.forget_key.setVisible(can_keep and report.usable)
+        self.test.setEnabled(report.usable)
+        self.test.setToolTip("" if report.usable else formats.tooltip("There is no key to test."))
+
+    def show_settings(self, settings: Settings) -> None:
+        """Show the settings as they are saved."""
+        for name, control in self._fields.items():
+            value = getattr(settings, name)
+            with QSignalBlocker(control):
+                if isinstance(control, QComboBox):
+                    control.setCurrentIndex(max(control.findData(value), 0))
+                else:
+                    control.setText(f"{value:g}")
+
+    def settings(self) -> Mapping[str, Any]:
+        """The settings as they are chosen, by name; numbers still as the text typed."""
+        return {
+            name: control.currentData() if isinstance(control, QComboBox) else control.text()
+            for name, control in self._fields.items()
+        }
+
+    def stop(self) -> None:
+        """End a test."""
+        if self._control is not None:
+            self._control.cancel()
+
+    def shutdown(self) -> None:
+        """Ask and show nothing more."""
+        self._over = True
+        self.stop()
+
+    # --- Key -----------------------------------------------------------------------------------
+
+    def _open_entry(self) -> None:
+        self._entry.show()
+        self.key.setFocus()
+
+    def _close_entry(self) -> None:
+        for field in (self.key, self.secret):
+            field.clear()
+        self._entry.hide()
+        self.enter_key.setFocus()
+
+    def _keep_key(self) -> None:
+        name, key, secret = self.name, self.key.text().strip(), self.secret.text().strip()
+        if not key or (self._report.needs_secret and not secret):
+            set_label(self._answer, "Enter both parts of the key." if self._report.needs_secret
+                      else "Enter the key.", "warning")  # fmt: skip
+            return
+        self._close_entry()
+        self._change_key(lambda: self._services.set_key(name, key, secret))
+
+    def _forget(self) -> None:
+        name = self.name
+        self._change_key(lambda: self._services.forget_key(name))
+
+    def _change_key(self, change: Callable[[], str]) -> None:
+        def done(sentence: str) -> None:
+            if self._over:
+                return
+            set_label(self._answer, sentence)
+            self.key_changed.emit()
+
+        self._tasks.run(change, done, self._say_error)
+
+    # --- Test ----------------------------------------------------------------------------------
+
+    def _test(self) -> None:
+        control = self._control = RunControl(self._services.clock)
+        self.test.setEnabled(False)
+        self.cancel.show()
+        set_label(self._answer, f"Asking {self._report.title}…", "muted")
+        name = self.name
+
+        def ask() -> str | None:
+            try:
+                return self._services.test_provider(name, control)
+            except Cancelled:
+                return None
+
+        self._tasks.run(ask, self._tested, self._test_failed, long=True)
+
+    def _tested(self, sentence: str | None) -> None:
+        if self._over:
+            return
+        self._test_over()
+        if sentence is None:
+            set_label(self._answer, "The test was stopped.", "muted")
+        else:
+            set_label(self._answer, sentence, "up")
+        self.key_changed.emit()
+
+    def _test_failed(self, error: BaseException) -> None:
+        if not self._over:
+            self._test_over()
+            self._say_error(error)
+
+    def _test_over(self) -> None:
+        self._control = None
+        self.cancel.hide()
+        self.test.setEnabled(True)
+
+    def _say_error(self, error: BaseException) -> None:
+        if self._over:
+            return
+        if isinstance(error, CacheError):
+            set_label(self._answer, str(error), "warning")
+        else:
+            self.message.emit(error)
+
+    # --- How it is built -----------------------------------------------------------------------
+
+    def _build(self, report: ProviderReport) -> None:
+        self._mark = IconLabel("waiting", self._themes, role="muted")
+        self._state = label("", role="muted", wrap=True)
+        self._key = label("", wrap=True)
+        self._rate = label("", role="muted")
+        self._usage = label("", role="muted")
+        self.bars = UsageBars()
+        self._answer = label("", wrap=True, selectable=True)
+        self.enter_key = button("Enter a key…", self._open_entry)
+        self.forget_key = button("Forget", self._forget)
+        self.test = button("Test", self._test, tooltip="One cheap question: is the key accepted?")
+        self.cancel = button("Stop the test", self.stop)
+        self.cancel.hide()
+        for one, says in (
+            (self.enter_key, "Enter a key for"), (self.forget_key, "Forget the key for"),
+            (self.test, "Test"),
+        ):  # fmt: skip
+            one.setAccessibleName(f"{says} {report.title}")
+        self._entry = self._build_entry(report)
+        head = QHBoxLayout()
+        head.setSpacing(UNIT)
+        head.addWidget(self._mark)
+        head.addWidget(heading(report.title))
+        head.addWidget(self._state, 1)
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(MARGIN)
+        grid.setVerticalSpacing(UNIT)
+        grid.setColumnMinimumWidth(0, 72)
+        grid.setColumnStretch(1, 1)
+        self._row(grid, "Key", _side_by_side(self._key, None, self.enter_key, self.forget_key))
+        grid.addWidget(self._entry, grid.rowCount(), 1)
+        for title, content in self._setting_rows(report):
+            self._row(grid, title, content)
+        self._row(grid, "Usage", _side_by_side(self.bars, self._usage, None))
+        self._row(grid, "", _side_by_side(self.test, self.cancel, stretched=self._answer))
+        rows = QVBoxLayout(self)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.setSpacing(UNIT)
+        rows.addLayout(head)
+        rows.addLayout(grid)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.show_report(report)
+
+    def _build_entry(self, report: ProviderReport) -> QWidget:
+        self.key, self.secret = QLineEdit(), QLineEdit()
+        for field, says in ((self.key, "Key"), (self.secret, "Secret")):
+            field.setEchoMode(QLineEdit.EchoMode.Password)
+            field.setPlaceholderText(says)
+            field.setAccessibleName(f"{says} for {report.title}")
+            field.setMaxLength(512)
+            field.returnPressed.connect(self._keep_key)
+        self.secret.setVisible(report.needs_secret)
+        self.keep = button("Keep the key", self._keep_key, primary=True)
+        entry = _side_by_side(self.key, self.secret, self.keep, button("Cancel", self._close_entry))
+        entry.hide()
+        return entry
+
+    def _setting_rows(self, report: ProviderReport) -> list[tuple[str, QWidget]]:
+        rows: list[tuple[str, QWidget]] = []
+        if report.name == "yahoo":
+            rate = QLineEdit()
+            rate.setFixedWidth(88)
+            rate.textEdited.connect(self.changed)
+            self._add_field("yahoo_per_second", rate)
+            rows.append(("Rate", _side_by_side(rate, QLabel("requests a second"), None)))
+        elif len(report.plans) > 1:
+            plan = self._combo(report.plans)
+            self._add_field(f"{report.name}_plan", plan)
+            rows.append(("Plan", _side_by_side(plan, self._rate, None)))
+        if report.name == "alpaca":
+            feed = self._combo(tuple(FEEDS.items()))
+            self._add_field("alpaca_feed", feed)
+            rows.append(("Feed", _side_by_side(feed, None)))
+        return rows
+
+    def _combo(self, entries: Sequence[tuple[str, str]]) -> QComboBox:
+        made = QComboBox()
+        for value, text in entries:
+            made.addItem(text, value)
+        made.setMinimumWidth(280)
+        made.currentIndexChanged.connect(self.changed)
+        return made
+
+    def _add_field(self, setting: str, control: QComboBox | QLineEdit) -> None:
+        control.setAccessibleName(f"{self._report.title}: {setting.replace('_', ' ')}")
+        control.setToolTip(formats.tooltip(HELP[setting]))
+        self._fields[setting] = control
+
+    def _row(self, grid: QGridLayout, title: str, content: QWidget) -> None:
+        row = grid.rowCount()
+        grid.addWidget(label(title, role="muted"), row, 0)
+        grid.addWidget(content, row, 1)
+
+
+def _side_by_side(*parts: QWidget | None, stretched: QWidget | None = None) -> QWidget:
+    """Widgets in a row; None takes what room is left."""
+    line = QWidget()
+    row = QHBoxLayout(line)
+    row.setContentsMargins(0, 0, 0, 0)
+    row.setSpacing(UNIT)
+    for one in parts:
+        if one is None:
+            row.addStretch()
+        else:
+            row.addWidget(one)
+    if stretched is not None:
+        row.addWidget(stretched, 1)
+    return line
