@@ -193,9 +193,15 @@ class Services:
         """One cheap question that needs the key; the sentence to show. Raises ProviderError."""
         return self.clients.client(provider).test(control)
 
-    def set_key(self, provider: str, value: str, secret: str = "") -> str:
-        """Keep a provider's key; the sentence that says where. Raises BadInput, SettingsError."""
-        placed = self.credentials.set(provider, value, secret)
+    def set_key(
+        self, provider: str, value: str, secret: str = "", *, allow_file: bool = True
+    ) -> str:
+        """Keep a provider's key; the sentence that says where.
+
+        Without a keyring it goes to a file of the owner's, or with `allow_file` False nowhere: then
+        SettingsError says why. Raises BadInput for what cannot be a key.
+        """
+        placed = self.credentials.set(provider, value, secret, allow_file=allow_file)
         self.clients.forget(provider)
         return placed.sentence
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.cli import arguments
 from core.cli.output import DONE, as_json, moment, say, watch
-from core.errors import BadInput
+from core.errors import BadInput, SettingsError
 from core.providers.plans import PROVIDERS
 from core.runs import RunControl
 
@@ -27,6 +27,9 @@ def add(commands: Any) -> None:
     words = providers.add_subparsers(metavar="WORD")
     test = words.add_parser("test", help="one cheap question: is the key accepted?")
     key = words.add_parser("key", help="store a provider's key, asked for without showing it")
+    key.add_argument(
+        "--file", action="store_true", help="without a keyring, use a file that only you can read"
+    )
     key.add_argument("--forget", action="store_true", help="delete the stored key instead")
     for word, command in ((test, _test), (key, _key)):
         word.add_argument("provider", choices=list(PROVIDERS), metavar="NAME")
@@ -76,7 +79,14 @@ def _key(services: Services, options: argparse.Namespace) -> int:
         return DONE
     key = _ask(f"{facts.title} key: ")
     secret = _ask(f"{facts.title} secret: ") if facts.needs_secret else ""
-    say(services.set_key(options.provider, key, secret))
+    try:
+        say(services.set_key(options.provider, key, secret, allow_file=options.file))
+    except SettingsError as error:
+        if options.file:
+            raise
+        raise SettingsError(
+            f"{error} With --file it is kept in a file that only you can read."
+        ) from error
     return DONE
 
 
