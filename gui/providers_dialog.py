@@ -36,7 +36,9 @@ SIZE = (780, 660)
 MOST_WIDTH = 960
 """Leaves a page that fits on a screen of 1,024 pixels, however large the text."""
 
-REREAD_MS = 5_000
+REREAD_MS = 30_000
+"""Not more often: keys are looked up each time, and a locked keyring may ask its owner."""
+
 GENERAL = {
     "hold_off_minutes": ("Hold-off after a block", "minutes"),
     "request_deadline_s": ("Longest wait for an answer", "seconds"),
