@@ -249,6 +249,7 @@ class CacheTab(QWidget):
         self.fetch = button(
             "Fetch bars…", self._fetch, tooltip="Bring the series up to date, or add more (Ctrl+B)"
         )
+        set_icon(self.fetch, "fetch", self._themes)
         self._no_bars = label(
             "No bars are stored yet: the sources of the first ones will be listed here.",
             role="muted",

@@ -12,7 +12,7 @@ from core.fetch.orders import JobKind
 from gui import formats, job_texts
 from gui.fetch_form import BARS, FetchForm
 from gui.forecast import VERBS, Estimate, ForecastPanel, is_held_off, start_text
-from gui.job_detail import CommandRow
+from gui.job_parts import CommandRow
 from gui.latest import Latest
 from gui.source_list import choices
 from gui.theme import set_role

@@ -216,7 +216,7 @@ class FetchForm(QWidget):
         self.end.setAccessibleName("Last day; empty for today")
         self.end.setPlaceholderText("today")
         for field in (self.start, self.end):
-            field.setFixedWidth(112)
+            field.setFixedWidth(field.fontMetrics().horizontalAdvance("0000-00-00") + 4 * UNIT)
         which = _line(self.selected, self.all, self.named, stretched=self.symbols)
         days = _line(
             self.start, QLabel("to"), self.end,

@@ -184,7 +184,11 @@ class FetchDesk(QObject):
         now = self._services.clock.now()
         text = job_texts.end_sentence(job_texts.what(run), progress, now)
         actions = self._what_next(progress, now)
-        tone = "warning" if progress.counts.get("failed") else TONES.get(progress.state, "info")
+        tone = TONES.get(progress.state, "info")
+        if progress.counts.get("failed"):
+            tone = "warning"
+        elif tone == "up" and not progress.counts.get("stored"):
+            tone = "info"
         self.message.emit(Message(text, tone=tone, actions=actions, topic=ENDED))
         self._notify(progress, text)
 

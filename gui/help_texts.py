@@ -45,7 +45,7 @@ Type to search in symbols and names. Fields narrow the list further:
 
 Select a symbol to see its chart and its bars. Above the chart, choose the series: interval,
 source, and price basis. “Fill” fetches what is missing within the series from this source;
-“Fetch…” above the list fetches bars of all selected symbols.
+The arrow above the list (Ctrl+B) fetches bars of all selected symbols.
 """
 
 SECTORS = """Sectors: who is in which, and how to find out the rest

@@ -80,11 +80,13 @@ class _Reading:
     blocked_until: Mapping[str, tuple[int, str]]
 
 
-def read(services: Services, *, is_live: bool) -> _Reading:
-    """The list of jobs, for a worker. While a run is live nothing else can be taken up, so nobody
-    needs to know what is left of the others."""
-    # First of all: it closes the books of runs that nobody works on any more.
-    left = {} if is_live else {run.id: lines for run, lines in services.fetching.unfinished()}
+def read(services: Services, known_left: Mapping[int, int] | None = None) -> _Reading:
+    """The list of jobs, for a worker. What is left of ended runs is looked up unless it is known:
+    while a run is live nothing changes about the others, and the list is read every second."""
+    left = known_left
+    if left is None:
+        # Before the runs: it closes the books of those that nobody works on any more.
+        left = {run.id: lines for run, lines in services.fetching.unfinished()}
     runs = services.recent_runs(MOST_RUNS)
     blocked = {}
     if any(one.id in left and one.state is RunState.BLOCKED for one in runs):
@@ -175,8 +177,8 @@ class JobsPanel(QWidget):
     @Slot()
     def refresh(self) -> None:
         """Read the list anew."""
-        live = self._runs.fetch.is_active
-        self._reader.run(lambda: read(self._services, is_live=live))
+        known = self._reading.left if self._runs.is_active else None
+        self._reader.run(lambda: read(self._services, known))
 
     def shutdown(self) -> None:
         """Show nothing more."""

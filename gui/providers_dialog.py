@@ -33,7 +33,12 @@ if TYPE_CHECKING:
     from gui.theme import ThemeManager
 
 SIZE = (780, 660)
-REREAD_MS = 5_000
+MOST_WIDTH = 960
+"""Leaves a page that fits on a screen of 1,024 pixels, however large the text."""
+
+REREAD_MS = 30_000
+"""Not more often: keys are looked up each time, and a locked keyring may ask its owner."""
+
 GENERAL = {
     "hold_off_minutes": ("Hold-off after a block", "minutes"),
     "request_deadline_s": ("Longest wait for an answer", "seconds"),
@@ -91,9 +96,18 @@ class ProvidersDialog(QDialog):
                 self._add_card(report)
             self._list.addWidget(self._build_general())
             self._list.addStretch()
+            # What has just been put in has no size before it is shown.
+            QTimer.singleShot(0, self, self._fit_width)
             self._read_settings()
         for report in reports:
             self.cards[report.name].show_report(report)
+
+    @Slot()
+    def _fit_width(self) -> None:
+        """Become as wide as the cards need: they scroll up and down only."""
+        bar = self._area.verticalScrollBar().sizeHint().width()
+        cards = max((one.sizeHint().width() for one in self.cards.values()), default=0)
+        self._area.setMinimumWidth(min(cards + MARGIN + bar, MOST_WIDTH))
 
     def _not_read(self, error: BaseException) -> None:
         self._timer.stop()
@@ -204,7 +218,7 @@ class ProvidersDialog(QDialog):
         self._busy = BusyLabel("Looking up the providers…")
         self._busy.begin()
         self._list.addWidget(self._busy)
-        area = QScrollArea()
+        area = self._area = QScrollArea()
         area.setWidget(inner)
         area.setWidgetResizable(True)
         area.setFocusPolicy(Qt.FocusPolicy.NoFocus)

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QToolButton, QVBoxLayout, 
 
 from gui import formats
 from gui.theme import icon
-from gui.widgets import UNIT, ElidedLabel, label, link
+from gui.widgets import UNIT, ElidedLabel, icon_button, label, link
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +48,7 @@ class SearchBar(QWidget):
     ) -> None:
         super().__init__()
         self._thing = thing
+        self._themes = themes
         self._switches: list[QToolButton] = []
         self._field = QLineEdit()
         self._field.setAccessibleName(name)
@@ -107,11 +108,13 @@ class SearchBar(QWidget):
         self._field.setFocus()
         self._settle()
 
-    def add_button(self, text: str, tooltip: str, clicked: Callable[[], object]) -> QToolButton:
-        """A button that does something, beside the line."""
-        made = self.add_switch(text, tooltip)
-        made.setCheckable(False)
-        made.clicked.connect(lambda: clicked())
+    def add_button(
+        self, drawing: str, says: str, clicked: Callable[[], object], *, shortcut: str
+    ) -> QToolButton:
+        """A button that does something, beside the line. It has no text: room is scarce here."""
+        made = icon_button(drawing, says, clicked, self._themes, shortcut=shortcut)
+        self._row.insertWidget(1 + len(self._switches), made)
+        self._switches.append(made)
         return made
 
     def add_switch(self, text: str, tooltip: str) -> QToolButton:

@@ -81,7 +81,7 @@ class SourceList(QWidget):
 
     def __init__(self, themes: ThemeManager) -> None:
         super().__init__()
-        self._offered: tuple[SourceChoice, ...] = ()
+        self._offered: tuple[SourceChoice, ...] | None = None
         self.list = _List()
         self.list.setAccessibleName("Sources, in the order in which they are asked")
         self.list.setToolTip(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QEvent, QSize, Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QToolButton, QWidget
 
-from core.model import RunState
-from gui import formats
+from core.model import ProviderState, RunState
+from gui import formats, job_texts
 from gui.theme import tabular
 from gui.widgets import UNIT, set_icon
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from PySide6.QtGui import QResizeEvent
 
-    from core.model import CacheOverview, Progress, ProviderState
+    from core.model import CacheOverview, Progress
     from core.services import Services
     from gui.live_runs import LiveRuns
     from gui.tasks import Tasks
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 EVERY_MS = 5_000
 SECOND_MS = 1_000
-PROVIDER_NAMES = {"yahoo": "Yahoo"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,8 @@ class _Part(QToolButton):
 
 
 class StatusStrip(QWidget):
-    """Live and clickable: the cache (file facts), its symbols, Yahoo, and the jobs."""
+    """Live and clickable: the cache (file facts), its symbols, the provider that matters just now
+    (one that is held off, else Yahoo), and the jobs."""
 
     facts_wanted = Signal()
     symbols_wanted = Signal()
@@ -113,6 +113,7 @@ class StatusStrip(QWidget):
         self._tasks = tasks
         self._runs = runs
         self._numbers: StripNumbers | None = None
+        self._fetch_held: ProviderState | None = None
         self._reading = False
         self._closed = False
         self.path = _Part("Cache")
@@ -184,6 +185,7 @@ class StatusStrip(QWidget):
         for live in self._runs.kinds:
             live.started.connect(self.refresh)
             live.ended.connect(self.refresh)
+        self._runs.fetch.ended.connect(self._fetch_ended)
 
     def _could_not_read(self, error: BaseException) -> None:
         self._reading = False
@@ -213,17 +215,31 @@ class StatusStrip(QWidget):
             return
         state = self._numbers.provider
         now = self._services.clock.now()
-        name = PROVIDER_NAMES.get(state.provider, state.provider)
+        if self._fetch_held is not None and self._fetch_held.is_blocked(now):
+            state = self._fetch_held
+        name = job_texts.title(state.provider)
         today = f"{formats.counted(state.requests_today, 'request')} today"
         if state.is_blocked(now):
             until = formats.when(state.blocked_until or 0, now)
             set_icon(self.provider, "clock", self._themes, "warning")
-            self.provider.set_text(f"{name} held off until {until}", f"{state.reason}\n{today}")
+            said = f"{state.reason}\n{today}" if state is self._numbers.provider else state.reason
+            self.provider.set_text(f"{name} held off until {until}", said)
             self._second.start()
         else:
             set_icon(self.provider, "check", self._themes, "up")
             self.provider.set_text(f"{name} ok  ·  {today}", "Counted in UTC days, over all users.")
             self._second.stop()
+
+    @Slot(object)
+    def _fetch_ended(self, progress: Progress) -> None:
+        """Remember whom the fetch has to leave alone; Yahoo's own state is read with the rest."""
+        self._fetch_held = None
+        if progress.blocked_until is not None:
+            name, _, reason = progress.message.partition(": ")
+            self._fetch_held = ProviderState(
+                name, blocked_until=progress.blocked_until, reason=reason
+            )
+        self._show_provider()
 
     @Slot()
     def _show_jobs(self) -> None:

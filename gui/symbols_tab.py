@@ -386,9 +386,10 @@ class SymbolsTab(QWidget):
             chip.clicked.connect(lambda on, term=term: self._toggle_chip(term, on=on))
             self._chips.append(chip)
         self.fetch = bar.add_button(
-            "Fetch…",
-            "Fetch bars of the selected symbols (Ctrl+B)",
+            "fetch",
+            "Fetch bars of the selected symbols",
             lambda: self._fetch(JobKind.BACKFILL),
+            shortcut="Ctrl+B",
         )
         return bar
 

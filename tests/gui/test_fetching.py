@@ -252,6 +252,7 @@ class TestDialog:
         dialog.form.choose(JobKind.UPDATE)
         planned(qtbot, dialog)
         assert "needs a key first" in dialog.forecast.text
+        assert dialog.form.sources.list.height() < 100
         assert dialog._keys.isVisible()
 
 
@@ -291,6 +292,8 @@ class TestRuns:
         progress = end(qtbot, window)
         assert progress.state is RunState.BLOCKED
         assert any("held off until" in text for text in said(window))
+        assert window.strip is not None
+        assert window.strip.provider.whole_text.startswith("Alpaca held off until ")
         detail = shown(qtbot, window, progress.run_id)
         qtbot.waitUntil(lambda: detail._block.isVisible(), timeout=LONG)
         assert "Alpaca is left alone until" in detail._countdown.whole_text

@@ -18,8 +18,14 @@ from core.model import ProviderReport
 from core.practice import Fault
 from core.services import Services
 from core.settings import Settings
-from gui import provider_card
-from gui.provider_card import UsageBars, key_sentence, rate_sentence, standing, usage_sentence
+from gui import provider_usage
+from gui.provider_usage import (
+    UsageBars,
+    key_sentence,
+    rate_sentence,
+    standing,
+    usage_sentence,
+)
 from gui.providers_dialog import ProvidersDialog
 from gui.tasks import Tasks
 from gui.theme import ThemeManager
@@ -287,6 +293,58 @@ def test_usage_counts_today_among_the_last_days(qtbot: QtBot) -> None:
     bars = UsageBars()
     qtbot.addWidget(bars)
     bars.show_usage([*used.usage, ("2026-11-20", 12)], date(2026, 11, 20))
-    assert len(bars.days) == provider_card.USAGE_DAYS
+    assert len(bars.days) == provider_usage.USAGE_DAYS
     assert bars.days[-3:] == [("2026-11-18", 8), ("2026-11-19", 30), ("2026-11-20", 12)]
     assert "2026-11-19: 30" in bars.accessibleDescription()
+
+
+def test_the_cache_is_opened_again_with_the_saved_settings(
+    qtbot: QtBot, themes: ThemeManager, tmp_path: Path
+) -> None:
+    from functools import partial
+
+    from gui.main_window import MainWindow
+    from gui.opening import CacheChoice, open_cache
+    from gui.window_state import WindowState
+
+    window = MainWindow(themes, WindowState(), tmp_path, partial(open_cache, data_dir=tmp_path))
+    window.show()
+    window.open(CacheChoice())
+    qtbot.waitUntil(lambda: window.session is not None, timeout=LONG)
+    before = window.session
+    assert before is not None
+    window.show_providers()
+    assert window.desk is not None
+    page = window.desk.providers
+    assert page is not None
+    qtbot.waitUntil(lambda: page._saved is not None, timeout=LONG)
+    page.cards["polygon"].field("polygon_plan").setCurrentIndex(1)  # type: ignore[union-attr]
+    page.save.click()
+    qtbot.waitUntil(page.reopen.isVisible, timeout=LONG)
+    page.reopen.click()
+    qtbot.waitUntil(lambda: window.session not in (None, before), timeout=LONG)
+    assert window.session is not None
+    assert window.session.services.settings.polygon_plan == "paid"
+    assert window.desk.providers is None
+    window.close_without_asking()
+    assert window.clean
+    window.deleteLater()
+
+
+def test_every_entry_of_the_menu_has_a_letter_of_its_own(
+    qtbot: QtBot, themes: ThemeManager, tmp_path: Path
+) -> None:
+    from functools import partial
+
+    from gui.main_window import MainWindow
+    from gui.opening import open_cache
+    from gui.window_state import WindowState
+
+    window = MainWindow(themes, WindowState(), tmp_path, partial(open_cache, data_dir=tmp_path))
+    texts = [one.text() for one in window.menu.actions() if one.text()]
+    letters = [text[text.index("&") + 1].lower() for text in texts]
+    assert len(set(letters)) == len(letters), sorted(letters)
+    keys = [key.toString() for one in window.actions() for key in one.shortcuts()]
+    assert len(set(keys)) == len(keys), sorted(keys)
+    window.close_without_asking()
+    window.deleteLater()
