@@ -20,7 +20,8 @@ from core.clock import ManualClock
 from core.errors import BadInput
 from core.store import Store
 from core.store import trades as stored_trades
-from core.trade_log import FRAME_COLUMNS, TradeLog
+from core.trade_frames import FRAME_COLUMNS
+from core.trade_log import TradeLog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
