@@ -187,6 +187,7 @@ def paint_fetching(studio: Studio) -> None:
 
     from core.fetch.orders import JobKind, Order
     from core.practice import Fault
+    from core.symbols import listing
     from tests.gui.practice import SYMBOLS as STOCKS
     from tests.gui.practice import open_practice
 
@@ -222,7 +223,9 @@ def paint_fetching(studio: Studio) -> None:
                 studio.wait(lambda: not runs.fetch.is_active, "the end of the run")
                 studio.settle(window)
 
-            carry_out(Order(JobKind.BACKFILL, symbols=tuple(STOCKS[:12]), start=since))
+            services.add_symbols([listing(name, name="Gone since") for name in ("GONE", "PAST")])
+            wanted = (*STOCKS[:9], "GONE", *STOCKS[9:12], "PAST")
+            carry_out(Order(JobKind.BACKFILL, symbols=wanted, start=since))
             window.show_job(1)
             studio.live(600)
             studio.paint(window, "fetch-finished")
