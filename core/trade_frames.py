@@ -149,10 +149,10 @@ def _worked_out(columns: Mapping[str, Any]) -> dict[str, Any]:
     cost = np.abs(columns["entry_price"] * columns["quantity"] * columns["multiplier"])
     cost[cost == 0] = np.nan
     found = (columns["realized_pnl"] / cost * 100, (times[1] - times[0]) / HOUR_S)
-    noted = [np.array(noted(columns["notes"], name), dtype=np.float64) for name in DERIVED]
+    given = [np.array(noted(columns["notes"], name), dtype=np.float64) for name in DERIVED]
     return {
-        name: np.where(np.isnan(derived), given, derived)
-        for name, derived, given in zip(DERIVED, found, noted, strict=True)
+        name: np.where(np.isnan(derived), said, derived)
+        for name, derived, said in zip(DERIVED, found, given, strict=True)
     }
 
 
