@@ -151,10 +151,9 @@ def _torn(run_id: int) -> ColumnElement[bool]:
 
 
 def _due(now: int, ages: Mapping[SectorStatus, int]) -> ColumnElement[bool]:
-    old = [
-        and_(symbols.c.sector_status == status, _is_old(now, days)) for status, days in ages.items()
-    ]
-    return or_(_NEVER, and_(_LISTED, or_(*old)))
+    status = symbols.c.sector_status
+    old = [and_(_LISTED, status == one, _is_old(now, days)) for one, days in ages.items()]
+    return or_(_NEVER, *old)
 
 
 def _is_old(now: int, days: int) -> ColumnElement[bool]:

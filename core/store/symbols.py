@@ -5,26 +5,24 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, case, func, insert, not_, or_, select, update
+from sqlalchemy import and_, case, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from core.model import (
     AssetClass,
     Kind,
-    ScopeKind,
     SectorStatus,
     SymbolColumns,
     SymbolInfo,
 )
 from core.store import direct
-from core.store.schema import run_items, sector_changes, series, symbols
+from core.store.schema import sector_changes, series, symbols
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from sqlalchemy import ColumnElement, Connection
 
-    from core.model import Scope
 
 IN_CHUNK = 900
 
@@ -214,60 +212,6 @@ def sectors_of(connection: Connection, wanted: Sequence[str]) -> dict[str, str |
         )
         found.update((symbol, sector) for symbol, sector in rows)
     return found
-
-
-def work_list(
-    connection: Connection,
-    scope: Scope,
-    *,
-    now: int,
-    run_id: int | None = None,
-    unanswered: bool = False,
-) -> list[str]:
-    """The symbols that the scope still has to ask for: stocks before funds, then by symbol.
-
-    With `run_id`, those that this run has an outcome for are left out. That makes the same query
-    the way to continue after a pause, a crash or a reboot. With `unanswered`, only those that no
-    run has an answer for.
-    """
-    statement = (
-        select(symbols.c.symbol)
-        .where(_in_scope(scope, now))
-        .order_by(case((symbols.c.kind.in_(FUNDS), 1), else_=0), symbols.c.symbol)
-    )
-    if run_id is not None:
-        answered = select(run_items.c.item).where(run_items.c.run_id == run_id)
-        statement = statement.where(not_(symbols.c.symbol.in_(answered)))
-    if unanswered:
-        statement = statement.where(symbols.c.sector_status == SectorStatus.NEVER_ASKED)
-    found = connection.execute(statement).scalars().all()
-    if scope.kind is ScopeKind.SELECTION:
-        wanted = set(scope.symbols)
-        return [symbol for symbol in found if symbol in wanted]
-    return list(found)
-
-
-def _in_scope(scope: Scope, now: int) -> ColumnElement[bool]:
-    status = symbols.c.sector_status
-    free = and_(_UNLOCKED, status != SectorStatus.INELIGIBLE)
-    # Of a delisted company providers know less every year: what is known of it is not asked again.
-    listed = symbols.c.active == 1
-    answered = [SectorStatus.FOUND, SectorStatus.NONE, SectorStatus.NOT_FOUND]
-    unknown = [SectorStatus.NONE, SectorStatus.NOT_FOUND, SectorStatus.FAILED]
-    by_kind = {
-        ScopeKind.NEVER_ASKED: status == SectorStatus.NEVER_ASKED,
-        ScopeKind.UNKNOWN: and_(listed, status.in_(unknown)),
-        ScopeKind.OLDER: and_(
-            listed,
-            status.in_(answered),
-            or_(
-                symbols.c.sector_last_updated.is_(None),
-                symbols.c.sector_last_updated < now - scope.days * 86_400,
-            ),
-        ),
-        ScopeKind.SELECTION: status.is_not(None),
-    }
-    return and_(free, by_kind[scope.kind])
 
 
 def record_answer(

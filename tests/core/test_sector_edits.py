@@ -11,6 +11,7 @@ from core.model import AssetClass, Kind, Scope, ScopeKind, SectorStatus, SymbolI
 from core.sector_edits import changes, override, sectors_as_of, undo_override, unlock
 from core.store import Store
 from core.store import symbols as stored
+from core.store.sector_scopes import waiting
 from core.universe import update
 from tests.core.test_universe import stock
 
@@ -79,7 +80,7 @@ def test_nothing_that_providers_say_reaches_a_locked_symbol(
     for kind in ScopeKind:
         scope = Scope(kind, symbols=("AAPL", "MSFT"))
         with store.read() as connection:
-            assert stored.work_list(connection, scope, now=int(clock.now())) == []
+            assert waiting(connection, scope, now=int(clock.now()), ages={}) == []
     answer(store, clock, "AAPL", "Technology")
     answer(store, clock, "MSFT", None, status=SectorStatus.NOT_FOUND)
     with store.write() as connection:
@@ -304,7 +305,8 @@ def test_a_delisted_company_keeps_its_sector_whatever_is_asked(
     clock.advance(400 * DAY)
     now = int(clock.now())
     with store.read() as connection:
-        assert stored.work_list(connection, Scope(ScopeKind.OLDER), now=now) == ["AAPL"]
+        old = waiting(connection, Scope(ScopeKind.OLDER), now=now, ages={})
+    assert [one.symbol for one in old] == ["AAPL"]
     answer(store, clock, "S00", None, status=SectorStatus.NOT_FOUND)
     assert symbols.info(store, "S00").sector == "Energy"
     answer(store, clock, "S00", "Utilities")

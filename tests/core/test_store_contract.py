@@ -47,6 +47,9 @@ from core.store import (
     provider_state,
     run_queue,
     runs,
+    sector_answers,
+    sector_scopes,
+    sweeps,
     symbols,
     trade_log,
     trades,
@@ -636,20 +639,72 @@ def test_the_symbol_directory_agrees(both: Both) -> None:
     wanted = ["AAPL", "NOPE", *(f"N{n}" for n in range(1_000)), "SPY"]
     assert both.read(symbols.known, wanted) == {"AAPL", "SPY"}
     both.read(symbols.sectors_of, wanted)
-    for scope in (
-        Scope(),
-        Scope(ScopeKind.UNKNOWN),
-        Scope(ScopeKind.OLDER, days=0),
-        Scope(ScopeKind.SELECTION, symbols=("SPY", "AAPL")),
-    ):
-        both.read(symbols.work_list, scope, now=1_500)
-        both.read(symbols.work_list, scope, now=1_500, unanswered=True)
+    ages = {SectorStatus.FOUND: 1, SectorStatus.NONE: 0}
+    for kind in ScopeKind:
+        scope = Scope(kind, days=0, symbols=("SPY", "AAPL"))
+        both.read(sector_scopes.waiting, scope, now=90_000, ages=ages)
+        both.read(sector_scopes.waiting, scope, now=90_000, ages=ages, unanswered=True)
+    both.read(sector_scopes.due_among, wanted, now=90_000, ages=ages)
+    both.read(sector_scopes.listed)
+    both.read(sector_scopes.unlisted_trades)
     run_id = both.write(runs.create, **NEW_RUN)
     both.write(runs.record_item, run_id, "BRK.B", "found", "", now=1)
-    assert "BRK.B" not in both.read(symbols.work_list, Scope(), now=1, run_id=run_id)
+    left = both.read(sector_scopes.waiting, Scope(), now=1, ages=ages, run_id=run_id)
+    assert "BRK.B" not in [one.symbol for one in left]
+    assert both.read(sector_scopes.asked_singly, run_id) == 1
     both.write(bars.ensure_series, **{**SERIES, "symbol": "NEW"})
     both.read(symbols.unlisted)
     assert both.missed(symbols) == []
+    assert both.missed(sector_scopes) == []
+
+
+def test_screens_and_answers_in_both(both: Both) -> None:
+    fill_directory(both)
+    run_id = both.write(runs.create, **NEW_RUN)
+    both.write(sweeps.begin, run_id, ["Technology", "Energy"])
+    both.write(sweeps.begin, run_id, ["Energy / Solar"])
+    wanted = ["AAPL", "NOPE", "SPY", "ACHR.WS", *(f"N{n}" for n in range(600))]
+    assert both.write(sweeps.add_rows, run_id, "Technology", wanted) == len(wanted)
+    assert both.write(sweeps.add_rows, run_id, "Energy", ["AAPL", "AAPL"]) == 1
+    both.write(sweeps.turn, run_id, "Energy", next_offset=250, total=1, rows=1, ended_at=None)
+    assert [one.name for one in both.read(sweeps.of_run, run_id)][2] == "Energy / Solar"
+    assert both.read(sweeps.latest_totals) == {"Energy": 1}
+    torn = both.read(sweeps.listed_by_others, run_id, "Energy", wanted)
+    assert len(torn) == len(wanted)
+    assert "SPY" not in both.read(sweeps.unlisted, run_id)
+    both.write(sweeps.record_items, run_id, ["AAPL", "SPY"], "found", "Technology", now=5)
+    both.write(sweeps.record_items, run_id, ["SPY"], "none", "An ETF.", now=6)
+    assert both.read(sweeps.with_outcome, run_id, wanted) == {"AAPL", "SPY"}
+
+    known = both.read(sector_answers.known, wanted)
+    assert (known["AAPL"].is_free, known["ACHR.WS"].is_free) == (True, False)
+    settled = [(known["AAPL"], "Solar"), (known["SPY"], None)]
+    said = {"sector": "Energy", "reason": None, "source": "p_screener", "now": 7}
+    both.write(sector_answers.settle, settled, SectorStatus.FOUND, **said)
+    ids = [known["AAPL"].id, known["SPY"].id]
+    both.write(sector_answers.put, "p_screener", [(one, "Energy", None) for one in ids], at=7)
+    both.write(sector_answers.put, "p_screener_2", [(ids[0], None, None)], at=8)
+    both.write(sector_answers.put, "p_screener_2", [(ids[0], "Technology", None)], at=9)
+    found = {"sector": "Technology", "industry": "Solar", "now": 10}
+    both.write(sector_answers.put_profile, "AAPL", "p_profile", reason=None, **found)
+    both.write(sector_answers.put_profile, "SPY", "p_profile", reason="An ETF.", **found)
+    assert [one.at for one in both.read(sector_answers.of, "AAPL")] == [10, 9, 7]
+    (first, second) = both.read(sector_answers.conflicts, 10)
+    assert (first.symbol, second.symbol, len(first.answers)) == ("AAPL", "SPY", 3)
+    assert len(both.read(sector_answers.conflicts, 1)) == 1
+    both.write(sector_answers.reopen, "AAPL", "Torn.", profile_source="p_profile", now=11)
+    both.write(sector_answers.reopen, "SPY", "Torn.", profile_source="other", now=11)
+    assert both.read(symbols.info, "AAPL").sector == "Technology"
+    assert both.read(symbols.info, "SPY").sector_status is SectorStatus.NEVER_ASKED
+    both.write(sector_answers.explain, ["AAPL", "SPY"], "No answer yet.")
+    assert "No answer yet." in {one.reason for one in both.read(sector_answers.reasons)}
+    both.write(sector_answers.forget, "p_screener_2", ids)
+    assert len(both.read(sector_answers.of, "AAPL")) == 2
+
+    both.write(runs.set_state, run_id, RunState.FINISHED, "", now=12)
+    both.write(sweeps.forget_rows_of_finished_runs)
+    assert both.read(sweeps.unlisted, run_id) == []
+    assert both.missed(sweeps) == both.missed(sector_answers) == []
 
 
 NEW_RUN: dict[str, Any] = {
