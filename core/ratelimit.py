@@ -83,9 +83,16 @@ class SlotBook(Protocol):
     """Where the shared line is kept."""
 
     def claim_slots(
-        self, provider: str, interval_s: float, count: int, control: RunControl | None
+        self,
+        provider: str,
+        interval_s: float,
+        count: int,
+        control: RunControl | None,
+        used: int | None = None,
     ) -> float:
-        """Take `count` slots; the first one's time as UTC seconds. Counts them as requests.
+        """Take `count` slots; the first one's time as UTC seconds.
+
+        Counts `used` requests, or as many as slots: of several slots not all may come to be used.
 
         Raises RateLimited when the day's quota is used up.
         """
@@ -103,6 +110,7 @@ class RateLimiter:
         self._lock = threading.Lock()
         self._leased: deque[float] = deque()
         self._next_monotonic = float("-inf")
+        self._uncounted = 0
 
     def reserve(self, control: RunControl | None = None) -> float:
         """Take the next slot; the seconds until it comes. Raises RateLimited with no quota left.
@@ -125,6 +133,9 @@ class RateLimiter:
             self._leased.popleft()
         if not self._leased:
             count = max(1, int(LEASE_S / interval))
-            first = self._book.claim_slots(self.provider, interval, count, control)
+            used = 1 if count == 1 else self._uncounted
+            first = self._book.claim_slots(self.provider, interval, count, control, used)
+            self._uncounted = -1 if count == 1 else 0
             self._leased.extend(first + n * interval for n in range(count))
+        self._uncounted += 1
         return self._leased.popleft()

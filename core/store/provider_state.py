@@ -38,16 +38,21 @@ class SharedSlots:
         self._quotas = quotas or {}
 
     def claim_slots(
-        self, provider: str, interval_s: float, count: int, control: RunControl | None
+        self,
+        provider: str,
+        interval_s: float,
+        count: int,
+        control: RunControl | None,
+        used: int | None = None,
     ) -> float:
-        """Take `count` slots; the first one's time as UTC seconds."""
+        """Take `count` slots; the first one's time as UTC seconds. See SlotBook."""
         quota = self._quotas.get(provider)
         with self._store.write(control) as connection:
             row = _row(connection, provider)
             now = self._clock.now()
             today = quota.day(now) if quota else _day(now)
-            used = row.requests_today if row.day == today else 0
-            if quota is not None and used + count > quota.count:
+            so_far = row.requests_today if row.day == today else 0
+            if quota is not None and so_far + count > quota.count:
                 raise RateLimited(
                     provider,
                     f"The {quota.count} requests of today are used up.",
@@ -61,7 +66,7 @@ class SharedSlots:
                 provider,
                 next_slot_us=round(following * 1e6),
                 day=today,
-                requests_today=used + count,
+                requests_today=so_far + (count if used is None else used),
             )
         return first
 

@@ -880,7 +880,7 @@ class Book:
         self._clock = clock
         self._next = 0.0
 
-    def claim_slots(self, provider, interval_s, count, control):
+    def claim_slots(self, provider, interval_s, count, control, used=None):
         first, self._next = claim(self._next, self._clock.now(), interval_s, count)
         return first
 

@@ -525,7 +525,7 @@ class Book:
         self._clock = clock
         self._next = 0.0
 
-    def claim_slots(self, provider, interval_s, count, control) -> float:
+    def claim_slots(self, provider, interval_s, count, control, used=None) -> float:
         first, self._next = claim(self._next, self._clock.now(), interval_s, count)
         return first
 

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.clock import ManualClock
-from core.ratelimit import HORIZON_S, Rate, RateLimiter, claim
+from core.errors import RateLimited
+from core.ratelimit import HORIZON_S, Quota, Rate, RateLimiter, claim
 from core.runs import RunControl
 from core.store import Store
 from core.store.provider_state import SharedSlots
@@ -227,3 +228,36 @@ def test_a_cancelled_control_ends_the_wait_for_a_locked_database(tmp_path: Path)
     holder.close()
     store.close()
     assert raised == [True]
+
+
+def test_slots_that_were_leased_and_never_used_are_no_requests(store, clock) -> None:
+    """A quick provider's slots are taken forty at a time."""
+    from core.store import provider_state
+
+    limiter = RateLimiter("p", Rate(160), SharedSlots(store, clock), clock)
+    for _ in range(100):
+        clock.wait(threading.Event(), limiter.reserve())
+    with store.read() as connection:
+        counted = provider_state.get(connection, "p", now=clock.now()).requests_today
+    assert 60 <= counted <= 100
+
+
+def test_a_day_s_quota_ends_requests_until_the_day_is_over(store) -> None:
+    clock = ManualClock(1_700_000_000.0)  # 2023-11-14 17:13 in New York
+    quota = Quota(3, "America/New_York")
+    book = SharedSlots(store, clock, {"p": quota})
+    limiter = RateLimiter("p", Rate(1), book, clock)
+    for _ in range(3):
+        clock.wait(threading.Event(), limiter.reserve())
+    with pytest.raises(RateLimited, match="The 3 requests of today are used up") as caught:
+        limiter.reserve()
+    midnight = 1_700_024_400.0
+    assert clock.now() + caught.value.retry_after_s == pytest.approx(midnight, abs=1)
+    clock.advance(midnight - clock.now() + 1)
+    limiter.reserve()
+    from core.store import provider_state
+
+    with store.read() as connection:
+        state = provider_state.get(connection, "p", now=clock.now(), quota=quota)
+        assert state.requests_today == 1
+        assert provider_state.usage(connection, "p") == [("2023-11-14", 3)]

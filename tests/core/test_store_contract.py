@@ -429,8 +429,8 @@ from core.store import Store
 from core.store.provider_state import SharedSlots
 slots = []
 class NotedSlots(SharedSlots):
-    def claim_slots(self, provider, interval_s, count, control):
-        first = super().claim_slots(provider, interval_s, count, control)
+    def claim_slots(self, provider, interval_s, count, control, used=None):
+        first = super().claim_slots(provider, interval_s, count, control, used)
         slots.extend(first + n * interval_s for n in range(count))
         return first
 clock = SystemClock()

@@ -20,7 +20,12 @@ class NoLine:
         self._clock = clock
 
     def claim_slots(
-        self, provider: str, interval_s: float, count: int, control: RunControl | None
+        self,
+        provider: str,
+        interval_s: float,
+        count: int,
+        control: RunControl | None,
+        used: int | None = None,
     ) -> float:
         return self._clock.now()
 
