@@ -2,8 +2,8 @@
 
 Real, from PyPI packages: the names and sectors of US index members (pytickersymbols) and the daily
 bars of AAPL, FB, GOOG, IBM and MSFT from 2000 to 2013 (bokeh-sampledata, splits included). Made up:
-the trades, at those real closing prices, each marked `demo`; and every answer to a sector refresh,
-which comes from a server on this machine.
+the trades, at those real closing prices, each marked `demo`; and every answer to a sector refresh
+or a fetch of bars, which comes from a server on this machine.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from __future__ import annotations
 import shutil
 import tempfile
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -20,6 +21,7 @@ from zoneinfo import ZoneInfo
 from core.errors import BadInput
 from core.model import AssetClass, Kind, SectorStatus
 from core.practice import Limits, PracticeYahoo, from_pytickersymbols
+from core.practice.walks import Walks
 from core.services import Services
 from core.settings import Settings
 from core.store import bars as stored_bars
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from core.practice import Universe
+    from core.practice import ChartSource, Universe
 
 STOCKS = {
     "AAPL": "Apple Inc.",
@@ -59,6 +61,7 @@ FAST, SLOW = 10, 40
 STAKE = Decimal(10_000)
 FEE = Decimal("1.00")
 SPLIT_JUMP = 1.3
+WALK_DAYS = 3_700
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,7 @@ def open_demo() -> Demo:
         ) from error
     folder = Path(tempfile.mkdtemp(prefix="stockyard-demo-"))
     limits = Limits(block_after=BLOCK_AFTER, block_s=BLOCK_S)
-    yahoo = PracticeYahoo(universe, limits=limits)
+    yahoo = PracticeYahoo(universe, limits=limits, charts=_made_up_bars())
     yahoo.start()
     try:
         services = Services.open(
@@ -107,6 +110,18 @@ def open_demo() -> Demo:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return Demo(services, yahoo, folder)
+
+
+def _made_up_bars() -> ChartSource:
+    """A chart for every symbol, made up. Calendars take a second to load: only when one is asked
+    for."""
+
+    @cache
+    def walks() -> Walks:
+        today = datetime.now(UTC).date()
+        return Walks(today - timedelta(days=WALK_DAYS), today + timedelta(days=30))
+
+    return lambda symbol: walks()(symbol)
 
 
 def _fill(services: Services, universe: Universe, stocks: dict[str, list[_Day]]) -> None:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from gui.theme import ThemeManager
 
 DEMO = (
-    "Throw-away demonstration: real names and old bars, a practice Yahoo on this computer, "
-    "generated trades, marked so. Closing deletes it all."
+    "Throw-away demonstration: real names and old bars; trades and whatever the practice Yahoo on "
+    "this computer answers are made up. Closing deletes it all."
 )
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from core.demo import open_demo
+from core.fetch.orders import JobKind, Order
 from core.model import RunState, Scope, ScopeKind
 
 
@@ -73,3 +77,14 @@ def test_the_demo_refreshes_against_the_practice_yahoo() -> None:
         assert demo.services.sectors.plan(Scope(ScopeKind.OLDER)).symbols > 50
     finally:
         demo.close()
+
+
+def test_bars_can_be_fetched_in_the_demonstration() -> None:
+    with closing(open_demo()) as demo:
+        today = datetime.now(UTC).date()
+        order = Order(JobKind.BACKFILL, symbols=("AAPL",), start=today - timedelta(days=20))
+        run = demo.services.fetching.start(order)
+        assert run.run() is RunState.FINISHED
+        assert run.progress().counts == {"stored": 1}
+        sources = {one.source for one in demo.services.series_of("AAPL")}
+        assert "yahoo" in sources
