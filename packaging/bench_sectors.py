@@ -1,6 +1,6 @@
 """The first fill of all sectors against a practice Yahoo that blocks who asks too fast.
 
-    python packaging/bench_sectors.py [--speed 25] [--industries] [--screens]
+    python packaging/bench_sectors.py [--speed 50] [--industries] [--screens]
 
 The universe is the whole US list of the shared market data (13,112 securities, true sectors where
 known), or 11,000 made-up securities where that is absent. It is filled twice, with the real
@@ -46,7 +46,11 @@ STOCKS = frozenset({"common", "adr", "mlp"})
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """What a fill took and what came of it; `wrong` answers are not what the list says."""
+    """What a fill took and what came of it.
+
+    `stocks_found` are the stocks with a sector that screens settled; `wrong` answers are not what
+    the list says.
+    """
 
     plan: str
     screen_requests: int
@@ -106,8 +110,7 @@ def fill(known: Universe, settings: Settings, limits: Limits, stage: Stage) -> F
             )
             plan = services.sectors.plan(Scope(stage=stage)).why
             starts = carry_out(services, stage)
-            columns = services.symbol_columns()
-            found = dict(zip(columns.symbol, columns.sector_status, strict=True))
+            screened = settled_by(services, "yahoo_screener")
             stats = services.sectors.get_sector_cache_stats()
             return Fill(
                 plan=plan,
@@ -115,10 +118,8 @@ def fill(known: Universe, settings: Settings, limits: Limits, stage: Stage) -> F
                 requests=yahoo.log.requests,
                 blocks=yahoo.blocks,
                 starts=starts,
-                by_screens=count(services, "yahoo_screener"),
-                stocks_found=sum(
-                    found[symbol] == SectorStatus.FOUND for symbol in stocks_with_sector(known)
-                ),
+                by_screens=len(screened),
+                stocks_found=len(screened & stocks_with_sector(known)),
                 answered=stats["with_sector"] + stats["cached_other"],
                 unanswered=stats["never_fetched"],
                 wrong=falsehoods(services, known),
@@ -134,12 +135,14 @@ def before_questions(yahoo: PracticeYahoo) -> int:
     return max(screens, default=0)
 
 
-def count(services: Services, source: str) -> int:
-    """How many symbols have their answer from this source."""
+def settled_by(services: Services, source: str) -> set[str]:
+    """The symbols whose answer is this source's."""
     with services.store.read() as connection:
-        return connection.execute(
-            text("SELECT count(*) FROM symbols WHERE sector_source=:source"), {"source": source}
-        ).scalar_one()
+        return set(
+            connection.execute(
+                text("SELECT symbol FROM symbols WHERE sector_source=:source"), {"source": source}
+            ).scalars()
+        )
 
 
 def carry_out(services: Services, stage: Stage) -> int:
@@ -176,14 +179,14 @@ def show(name: str, one: Fill, with_sector: int) -> None:
     print(f"{name}: {one.plan}")
     print(f"  screens      {one.screen_requests:>7,} requests, {one.by_screens:,} symbols settled")
     print(f"  in all       {one.requests:>7,} requests, {one.starts:,} starts, {one.blocks} blocks")
-    print(f"  stocks       {share:>7.1%} of {with_sector:,} with a sector at Yahoo found")
+    print(f"  stocks       {share:>7.1%} of {with_sector:,} with a sector at Yahoo, by screens")
     print(f"  answered     {one.answered:>7,} symbols, {one.unanswered:,} not, {one.wrong} wrongly")
     print(f"  at one a second {one.minutes:,.0f} minutes (here {one.seconds:,.0f} s)")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--speed", type=float, default=25.0)
+    parser.add_argument("--speed", type=float, default=50.0)
     parser.add_argument("--industries", action="store_true", help="screens of the industries")
     parser.add_argument("--screens", action="store_true", help="no questions one by one")
     given = parser.parse_args()
