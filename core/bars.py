@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.frames import columns_from
 from core.model import Bars
 from core.store import bars as stored
 from core.store.schema import FLAG_PROVISIONAL
@@ -20,20 +21,26 @@ def series_of(store: Store, symbol: str) -> list[SeriesInfo]:
 
 
 def read(store: Store, series_id: int) -> Bars:
-    """The bars of one series in time order; empty when the series is unknown."""
+    """The bars of one series in time order; empty when the series is unknown.
+
+    Raises DamagedStore.
+    """
     import numpy as np
 
     with store.read() as connection:
         rows = stored.read(connection, series_id)
-    columns = list(zip(*rows, strict=True)) or [()] * 9
-    prices = [np.array(column, dtype=np.float64) for column in columns[1:6]]
-    flags = np.array(columns[8], dtype=np.int64)
+    if not rows:
+        nothing = np.array([], dtype=np.float64)
+        ts = np.array([], dtype=np.int64)
+        return Bars(ts, nothing, nothing, nothing, nothing, nothing, nothing.astype(bool))
+    bars = columns_from(rows)
+    flags = np.array([row[8] for row in rows], dtype=np.int64)
     return Bars(
-        ts=np.array(columns[0], dtype=np.int64),
-        open=prices[0],
-        high=prices[1],
-        low=prices[2],
-        close=prices[3],
-        volume=prices[4],
+        ts=bars.ts,
+        open=bars.open,
+        high=bars.high,
+        low=bars.low,
+        close=bars.close,
+        volume=bars.volume,
         provisional=(flags & FLAG_PROVISIONAL) != 0,
     )

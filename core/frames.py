@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from core.errors import BadInput
+from core.errors import BadInput, DamagedStore
 from core.intervals import DAY, Interval
 from core.model import AssetClass
 from core.sessions import period_start
@@ -66,21 +66,28 @@ class BarColumns:
 
 
 def columns_from(rows: list[Any]) -> BarColumns:
-    """Stored rows, of which there is one at least, as columns."""
+    """Stored rows, of which there is one at least, as columns. Raises DamagedStore."""
     import numpy as np
 
     columns = list(zip(*rows, strict=True))
-    opened, high, low, close, volume = np.array(columns[1:6], dtype=np.float64)
-    return BarColumns(
-        ts=np.array(columns[0], dtype=np.int64),
-        open=opened,
-        high=high,
-        low=low,
-        close=close,
-        volume=volume,
-        vwap=_optional(columns[6]),
-        transactions=_optional(columns[7]),
-    )
+    try:
+        opened, high, low, close, volume = np.array(columns[1:6], dtype=np.float64)
+        return BarColumns(
+            ts=np.array(columns[0], dtype=np.int64),
+            open=opened,
+            high=high,
+            low=low,
+            close=close,
+            volume=volume,
+            vwap=_optional(columns[6]),
+            transactions=_optional(columns[7]),
+        )
+    except (ValueError, TypeError) as error:
+        # The columns hold numbers only, so a text among them is the mark of a flipped bit.
+        raise DamagedStore(
+            "A stored bar holds something else than numbers, so the cache is damaged. Restore a "
+            "backup, or save what is left with salvage."
+        ) from error
 
 
 def _optional(column: tuple[Any, ...]) -> NDArray[np.float64] | None:
