@@ -12,7 +12,7 @@ import pytest
 
 from core.clock import ManualClock, SystemClock
 from core.errors import BadReply, Blocked, Cancelled, NoData, NotFound, ProviderDown
-from core.model import RunState, Scope, SectorStatus
+from core.model import RunState, Scope, SectorStatus, Stage
 from core.practice import Fault, Limits, Listing, PracticeYahoo, Universe
 from core.providers import Profile
 from core.providers.yahoo import yahoo_spelling
@@ -137,7 +137,7 @@ def test_every_kind_of_block_is_a_block(tmp_path, style) -> None:
         ) as practice,
         cache_on(practice, tmp_path) as services,
     ):
-        run = services.sectors.start(Scope())
+        run = services.sectors.start(Scope(stage=Stage.PROFILE))
         assert run.run() is RunState.BLOCKED
         truth = {one.symbol: practice.universe.truth(one.symbol) for one in practice.universe}
         columns = services.symbol_columns()
@@ -181,7 +181,9 @@ def test_run_block_restart_resume_until_all_are_answered(tmp_path) -> None:
             with cache_on(practice, tmp_path, clock=clock, settings=settings) as services:
                 left = services.sectors.resumable()
                 run = (
-                    services.sectors.resume(left[0].id) if left else services.sectors.start(Scope())
+                    services.sectors.resume(left[0].id)
+                    if left
+                    else services.sectors.start(Scope(stage=Stage.PROFILE))
                 )
                 states.append(run.run())
                 if states[-1] is RunState.FINISHED:
@@ -308,7 +310,7 @@ def test_requests_keep_the_rate_on_the_wire(tmp_path) -> None:
             practice, tmp_path, clock=clock, settings=Settings(yahoo_per_second=2)
         ) as services,
     ):
-        services.sectors.start(Scope()).run()
+        services.sectors.start(Scope(stage=Stage.PROFILE)).run()
         moments = [record.at for record in practice.log]
     assert len(moments) >= 60
     for first, third in zip(moments, moments[2:], strict=False):

@@ -126,7 +126,8 @@ class TestDialog:
         assert "Alpaca (IEX)" in dialog.forecast.cells
         assert dialog.start.text() == "Start the backfill"
         qtbot.mouseClick(dialog.start, Qt.MouseButton.LeftButton)
-        qtbot.waitUntil(lambda: session_of(window).runs.fetch.run_id is not None, timeout=LONG)
+        # It may be over before anybody looks.
+        qtbot.waitUntil(lambda: session_of(window).runs.fetch.progress is not None, timeout=LONG)
         progress = end(qtbot, window)
         assert progress.state is RunState.FINISHED
         assert progress.counts == {"stored": 3}
@@ -279,8 +280,8 @@ class TestRuns:
         practice.alpaca.faults.clear()
         qtbot.waitUntil(lambda: detail.go_on.isVisible(), timeout=LONG)
         assert detail.go_on.text() == "Continue with 40"
-        qtbot.mouseClick(detail.go_on, Qt.MouseButton.LeftButton)
-        qtbot.waitUntil(lambda: runs.run_id is not None, timeout=LONG)
+        with qtbot.waitSignal(runs.started, timeout=LONG):
+            qtbot.mouseClick(detail.go_on, Qt.MouseButton.LeftButton)
         progress = end(qtbot, window)
         assert (progress.state, progress.counts) == (RunState.FINISHED, {"stored": 40})
 
@@ -305,8 +306,8 @@ class TestRuns:
         assert window.strip is not None
         assert window.strip.jobs.whole_text.startswith("1 job waits until")
         practice.alpaca.faults.clear()
-        qtbot.mouseClick(detail.go_on, Qt.MouseButton.LeftButton)
-        qtbot.waitUntil(lambda: runs.run_id is not None, timeout=LONG)
+        with qtbot.waitSignal(runs.started, timeout=LONG):
+            qtbot.mouseClick(detail.go_on, Qt.MouseButton.LeftButton)
         assert end(qtbot, window).state is RunState.FINISHED
 
     def test_failed_lines_are_shown_with_their_reason_and_retried(
@@ -325,8 +326,8 @@ class TestRuns:
         assert rows[0].detail
         practice.alpaca.faults.clear()
         runs = session_of(window).runs.fetch
-        qtbot.mouseClick(detail.retry, Qt.MouseButton.LeftButton)
-        qtbot.waitUntil(lambda: runs.run_id is not None, timeout=LONG)
+        with qtbot.waitSignal(runs.started, timeout=LONG):
+            qtbot.mouseClick(detail.retry, Qt.MouseButton.LeftButton)
         assert end(qtbot, window).counts == {"stored": 3}
 
     def test_what_is_left_can_be_given_up_after_a_question(
@@ -417,8 +418,8 @@ class TestStart:
         assert text.startswith("Backfill 1d since 2026-01-02, PRAA, PRAB stopped at 0 of 2 on ")
         assert text.endswith("2 lines are left.")
         assert practice.alpaca.stats()["requests"] == 0
-        qtbot.mouseClick(banner_button(window, "Continue with 2"), Qt.MouseButton.LeftButton)
-        qtbot.waitUntil(lambda: session_of(window).runs.fetch.run_id is not None, timeout=LONG)
+        with qtbot.waitSignal(session_of(window).runs.fetch.started, timeout=LONG):
+            qtbot.mouseClick(banner_button(window, "Continue with 2"), Qt.MouseButton.LeftButton)
         assert end(qtbot, window).counts == {"stored": 2}
 
 
