@@ -120,6 +120,8 @@ def _options(services: Services, options: argparse.Namespace) -> int:
 def _universe(services: Services, options: argparse.Namespace) -> int:
     if options.symbols:
         raise arguments.Misused("A directory is fetched whole; --symbols does not go with it.")
+    if options.max:
+        raise arguments.Misused("A directory is fetched whole; --max does not go with it.")
     order = _order(JobKind.UNIVERSE, options)
     if options.classes is None:
         order = _order(JobKind.UNIVERSE, options, asset_classes=(AssetClass.STOCK,))
@@ -226,7 +228,7 @@ def _result(run: FetchRun) -> str:
     )
     text = f"Run {run.id} {progress.state}: {progress.done:,} of {progress.total:,}"
     text += f" ({counts})" if counts else ""
-    text += f", {summary['records']:,} rows stored, {progress.requests:,} requests"
+    text += f", {summary['records']:,} rows stored, {counted(progress.requests, 'request')}"
     if progress.blocked_until is not None:
         text += f", blocked until {moment(progress.blocked_until)}"
     text += f". {progress.message}" if progress.message else "."

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 DONE, FAILED, USAGE, BLOCKED, BUSY, FAULTS, STOPPED = 0, 1, 2, 3, 4, 5, 130
 
 PROGRESS_EVERY_S = 0.25
+SAME_SIGNAL_S = 1.0
 BAR_WIDTH = 24
 
 T = TypeVar("T")
@@ -145,9 +146,14 @@ def watch(
         except BaseException as error:  # noqa: BLE001 - raised again in the main thread
             failed.append(error)
 
+    stopped_at: list[float] = []
+
     def stop(*_: object) -> None:
-        if control.is_cancelled:
+        now = time.monotonic()
+        # One Ctrl+C or `timeout` may send the signal twice at once.
+        if stopped_at and now - stopped_at[0] > SAME_SIGNAL_S:
             os._exit(STOPPED)
+        stopped_at.append(now)
         control.cancel()
 
     before = {one: signal.signal(one, stop) for one in (signal.SIGINT, signal.SIGTERM)}

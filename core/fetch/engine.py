@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from core.cache import MarketCache
@@ -9,9 +10,9 @@ from core.errors import AlreadyRunning, BadInput, Blocked
 from core.fetch.ledger import FAILED, Ledger
 from core.fetch.orders import JobKind, order_of
 from core.fetch.planning import plan_work
-from core.fetch.questions import question_of
+from core.fetch.questions import line_of
 from core.fetch.run import FetchRun
-from core.fetch.sources import lane_of, provider_of, source_of
+from core.fetch.sources import provider_of
 from core.model import RunState
 from core.owners import is_alive, new_owner
 from core.store import provider_state, run_queue
@@ -99,7 +100,7 @@ class Fetching:
             self._set_state(run_id, RunState.BLOCKED, str(error))
             raise
         run = self._run(run_id, owner, order, total, try_now=try_now)
-        run.count(info.counts)
+        run.count(info.counts, json.loads(info.summary) if info.summary else {})
         return run
 
     def retry_failed(self, run_id: int) -> FetchRun:
@@ -111,7 +112,7 @@ class Fetching:
             failed = stored_runs.items(connection, run_id, outcome=FAILED, limit=1_000_000)
             if not failed:
                 raise BadInput("Nothing has failed in this run.")
-            lines = [self._line(item.symbol, order, info) for item in failed]
+            lines = [line_of(item.symbol) for item in failed]
             stored_runs.forget_items(connection, run_id, [item.symbol for item in failed])
             run_queue.put(connection, run_id, lines)
         return self.resume(run_id)
@@ -178,12 +179,6 @@ class Fetching:
         if info is None or info.kind not in set(JobKind):
             raise BadInput(f"There is no fetch number {run_id}.")
         return info
-
-    def _line(self, item: str, order: Order, info: RunInfo) -> tuple[str, str, str]:
-        """An item as a line again, in the lane where it began."""
-        question = question_of(item.partition(" ")[2])
-        source = order.sources[0] if order.sources else source_of(info.provider)
-        return item, lane_of(source, getattr(question, "asset_class", None)), str(question)
 
     def _refuse_blocked(self, lanes: list[str], *, try_now: bool) -> None:
         """Raise when none of the lanes' providers may be asked."""

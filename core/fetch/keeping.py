@@ -18,11 +18,12 @@ from core.fetch.questions import (
     subject_of,
 )
 from core.fetch.sources import provider_of, source_of
+from core.intervals import DAY
 from core.model import AssetClass
 from core.options import OptionStore
 from core.providers import Fetched
 from core.sessions import NEW_YORK
-from core.store import worklists
+from core.spans import Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
     from core.clock import Clock
     from core.fetch.questions import Question
     from core.fetch.sources import Sources
-    from core.providers import Listing, OptionChain
+    from core.providers import BarSource, Listing, OptionChain
+    from core.providers.reach import Reach
     from core.runs import RunControl
     from core.store.run_queue import Line
     from core.universe import UniverseChange
@@ -73,13 +75,22 @@ Finish: TypeAlias = "Callable[[Connection, list[Verdict]], None]"
 class Desk:
     """Asks one lane's provider and keeps what it answers."""
 
-    def __init__(self, lane: str, cache: MarketCache, sources: Sources, clock: Clock) -> None:
+    def __init__(
+        self,
+        lane: str,
+        cache: MarketCache,
+        sources: Sources,
+        clock: Clock,
+        wanted: Callable[[str], Mapping[str, AssetClass]],
+    ) -> None:
         self.lane = lane
         self.source = source_of(lane)
         self.provider = provider_of(lane)
         self._cache = cache
         self._sources = sources
         self._clock = clock
+        self._wanted_of = wanted
+        self._wanted: Mapping[str, AssetClass] | None = None
 
     def ask(self, question: Question, lines: Sequence[Line], control: RunControl) -> object:
         """The provider's answer to lines with one question. Raises ProviderError and Cancelled."""
@@ -162,16 +173,13 @@ class Desk:
 
     def _as_bars(self, found: Fetched | ProviderError | None) -> Fetched | ProviderError:
         """An answer of "nothing" is an empty one: the cache knows, and does not ask again."""
-        import pandas as pd
-
         if isinstance(found, Fetched):
             nothing = found.frame.empty
         else:
             nothing = found is None or isinstance(found, (NotFound, NoData))
         if found is not None and not nothing:
             return found
-        columns = ["open", "high", "low", "close", "volume"]
-        return Fetched(pd.DataFrame(columns=columns, index=pd.DatetimeIndex([]), dtype="float64"))
+        return Fetched(_no_bars())
 
     def _keep_sessions(
         self, lines: Sequence[Line], answer: SessionAnswer, fetched_at: float, finish: Finish
@@ -179,7 +187,7 @@ class Desk:
         """Store sessions together, each symbol's bars at once: one by one they take many times
         longer. Lines that the answer does not cover get no verdict."""
         frames = {day: one for day, one in answer.items() if not isinstance(one, ProviderError)}
-        by_class = self._listed_bars(frames)
+        by_class = self._wanted_bars(frames)
         records = 0
         for asset_class, data in by_class.items():
             results = self._cache.set_many(
@@ -190,6 +198,8 @@ class Desk:
                 fetched_at=fetched_at,
             )
             records += sum(int(result) for result in results.values())
+        for day, frame in frames.items():
+            self._note_absent(day, frame, fetched_at)
         verdicts = []
         for line in lines:
             found = answer.get(subject_of(line.item))
@@ -202,10 +212,40 @@ class Desk:
         with self._cache.store.write() as connection:
             finish(connection, verdicts)
 
-    def _listed_bars(
+    @property
+    def _wanted_symbols(self) -> Mapping[str, AssetClass]:
+        """The symbols of the order; the same all through a run."""
+        if self._wanted is None:
+            self._wanted = self._wanted_of(self.source)
+        return self._wanted
+
+    def _note_absent(self, day: str, frame: pd.DataFrame, fetched_at: float) -> None:
+        """Remember that a session has no bar of wanted symbols. An answer without any bar at all
+        is no word about them."""
+        if not len(frame):
+            return
+        there = set(frame.index)
+        ts = session_ts(day)
+        for asset_class in (AssetClass.STOCK, AssetClass.FUND):
+            absent = [
+                symbol
+                for symbol, kind in self._wanted_symbols.items()
+                if kind is asset_class and symbol not in there
+            ]
+            if absent:
+                self._cache.set_many(
+                    dict.fromkeys(absent, _no_bars()),
+                    self.source,
+                    asset_class,
+                    adjustment=self._sources.bars(self.source).adjustment,
+                    asked=Span(ts, ts + DAY),
+                    fetched_at=fetched_at,
+                )
+
+    def _wanted_bars(
         self, frames: Mapping[str, pd.DataFrame]
     ) -> dict[AssetClass, dict[str, pd.DataFrame]]:
-        """The bars of listed stocks and funds in these sessions, by class and symbol."""
+        """The bars of the order's stocks and funds in these sessions, by class and symbol."""
         import numpy as np
         import pandas as pd
 
@@ -219,8 +259,7 @@ class Desk:
         whole = whole.set_index(days)
         starts = np.flatnonzero(np.r_[True, names[1:] != names[:-1]])
         ends = np.r_[starts[1:], len(names)]
-        with self._cache.store.read() as connection:
-            listed = worklists.classes_of(connection, [str(name) for name in names[starts]])
+        listed = self._wanted_symbols
         found: dict[AssetClass, dict[str, pd.DataFrame]] = {}
         for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
             asset_class = listed.get(names[start])
@@ -262,6 +301,16 @@ class Desk:
         with store.write() as connection:
             finish(connection, [verdict])
 
+    def _within_reach(self, client: BarSource, question: BarsQuestion) -> Span:
+        """The question's span without the hours after the close that the plan does not reach."""
+        reach: Reach | None = getattr(client, "reach", None)
+        if reach is None:
+            return question.span
+        clipped = reach.clipped(question.span, self._clock.now())
+        if clipped is None or clipped.start != question.span.start:
+            return question.span
+        return clipped if clipped.end >= question.asked.end else question.span
+
     def _sessions(self, days: Sequence[str], control: RunControl) -> SessionAnswer:
         """Sessions asked for one after the other, up to the first that fails."""
         desk = self._sources.sessions(self.source)
@@ -290,13 +339,20 @@ class Desk:
                 symbols, question.asset_class, question.interval, question.span, control
             )
         (symbol,) = symbols
+        span = self._within_reach(client, question)
         try:
-            found = client.bars(
-                symbol, question.asset_class, question.interval, question.span, control
-            )
+            found = client.bars(symbol, question.asset_class, question.interval, span, control)
         except (NotFound, NoData, NotEntitled) as error:
             return {symbol: error}
         return {symbol: found}
+
+
+def _no_bars() -> pd.DataFrame:
+    """An answer of "nothing", as a frame."""
+    import pandas as pd
+
+    columns = ["open", "high", "low", "close", "volume"]
+    return pd.DataFrame(columns=columns, index=pd.DatetimeIndex([]), dtype="float64")
 
 
 def _verdict(

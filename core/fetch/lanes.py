@@ -27,9 +27,16 @@ from core.errors import (
     RateLimited,
 )
 from core.fetch.keeping import FINAL, Desk, Verdict
+from core.fetch.ledger import LEASE_S
 from core.fetch.orders import JobKind
 from core.fetch.planning import batch_of, per_question
-from core.fetch.questions import BarsQuestion, OptionsQuestion, SessionQuestion, question_of
+from core.fetch.questions import (
+    BarsQuestion,
+    OptionsQuestion,
+    SessionQuestion,
+    item_of,
+    question_of,
+)
 from core.fetch.sources import CRYPTO_LANE
 from core.intervals import DAY, Interval
 from core.model import AssetClass
@@ -53,7 +60,6 @@ FAILURES_IN_A_ROW = 5
 WAIT_OUT_S = 120.0
 """A provider that says "not so fast" for longer is left alone instead of being waited for."""
 LIMITED_IN_A_ROW = 3
-LEASE_S = 300
 IDLE_S = 0.5
 SESSIONS_FOR_S = 2.0
 MOST_SESSIONS = 20
@@ -121,6 +127,8 @@ class Lane:
         if not lines:
             return self._wait_for_lines()
         question = question_of(lines[0].question)
+        # Whatever settles while the answer is on its way was not settled when it was asked for.
+        fetched_at = self._clock.now()
         try:
             answer = self._ask(question, lines)
         except (ProviderDown, BadReply) as error:
@@ -133,7 +141,7 @@ class Lane:
             raise
         else:
             self._limited_in_a_row = 0
-            self._keep(question, lines, answer)
+            self._keep(question, lines, answer, fetched_at)
         return True
 
     def _ask(self, question: Question, lines: Sequence[Line]) -> object:
@@ -147,7 +155,9 @@ class Lane:
                 # The provider cannot even be asked this; another one may be.
                 return NotEntitled(self.provider, str(error))
 
-    def _keep(self, question: Question, lines: Sequence[Line], answer: object) -> None:
+    def _keep(
+        self, question: Question, lines: Sequence[Line], answer: object, fetched_at: float
+    ) -> None:
         if isinstance(answer, ProviderError):
             error = answer
             outcome = FINAL[type(error)]
@@ -155,7 +165,6 @@ class Lane:
             self._ledger.commit(lambda connection: self._settle(connection, verdicts))
             self._failed_in_a_row = 0
             return
-        fetched_at = self._clock.now()
         self._covered = set()
         self._ledger.persist(
             lambda: self._desk.keep(question, lines, answer, fetched_at, self._settle)
@@ -199,6 +208,7 @@ class Lane:
         found: list[Line] = []
 
         def save(connection: Connection) -> None:
+            self._ledger.beat(connection)
             found[:] = run_queue.claim(
                 connection,
                 self._ledger.run_id,
@@ -259,6 +269,7 @@ class Lane:
                 )
             else:
                 state = provider_state.get(connection, self.provider, now=now)
+                until = max(until, state.blocked_until or 0)
                 provider_state.block(
                     connection, self.provider, until=until, strikes=state.strikes, reason=reason
                 )
@@ -274,7 +285,7 @@ class Lane:
         self._ledger.commit(lambda connection: provider_state.unblock(connection, self.provider))
 
     def _ask_canary(self, symbol: str, question: Question) -> None:
-        line = run_queue.Line(-1, f"{symbol} {question}", self.name, str(question))
+        line = run_queue.Line(-1, item_of(symbol, question, self.name), self.name, str(question))
         title = PROVIDERS[self.provider].title if self.provider in PROVIDERS else self.provider
         try:
             answer = self._ask(question, [line])

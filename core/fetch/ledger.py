@@ -11,6 +11,7 @@ from core.coverage import gaps_of
 from core.errors import AlreadyRunning, StoreError
 from core.fetch.keeping import EMPTY, Verdict
 from core.fetch.orders import JobKind
+from core.fetch.planning import wanted_by
 from core.fetch.questions import BarsQuestion, bars_question, item_of, question_of, subject_of
 from core.fetch.sources import lane_of, next_source, source_of
 from core.intervals import DAY
@@ -31,12 +32,13 @@ if TYPE_CHECKING:
     from core.clock import Clock
     from core.fetch.orders import Order
     from core.fetch.sources import Sources
-    from core.model import ProviderState
+    from core.model import AssetClass, ProviderState
     from core.store import Store
     from core.store.run_queue import Line
 
 FAILED = "failed"
 HEARTBEAT_S = 60.0
+LEASE_S = 300
 ETA_WINDOW = 10_000
 """Lines answered in batches come in hundreds; a pace needs several batches."""
 
@@ -193,11 +195,20 @@ class Ledger:
         if other is None or not self.fetches_bars or self.order.kind is not JobKind.BACKFILL:
             return None
         target = other + lane.removeprefix(source)
-        self.commit(
-            lambda connection: _ignore(
-                run_queue.move_lane(connection, self.run_id, lane, target, error=reason)
-            )
-        )
+
+        def save(connection: Connection) -> None:
+            self.beat(connection)
+            # Only what the other source can answer: whole sessions, for one, wait for this one.
+            for text in run_queue.questions(connection, self.run_id, lane):
+                question = question_of(text)
+                if isinstance(question, BarsQuestion) and self._sources.supports(
+                    other, question.asset_class, question.interval
+                ):
+                    run_queue.move_lane(
+                        connection, self.run_id, lane, target, error=reason, question=text
+                    )
+
+        self.commit(save)
         return target
 
     def next_moment(self, lane: str, now: int) -> int | None:
@@ -211,10 +222,25 @@ class Ledger:
             return provider_state.get(connection, provider, now=self.clock.now())
 
     def beat(self, connection: Connection) -> None:
-        """Say that the run is alive, and hold its lines for longer."""
+        """Say that the run is alive. Raises AlreadyRunning when another program has it now."""
         now = int(self.clock.now())
         if not stored_runs.heartbeat(connection, self.run_id, owner=self.owner, now=now):
             raise AlreadyRunning("Another Stockyard has taken this run over.")
+
+    def show_alive(self) -> None:
+        """Say that the run is alive and hold its lines, while long questions are on the wire."""
+        now = int(self.clock.now())
+
+        def save(connection: Connection) -> None:
+            self.beat(connection)
+            run_queue.extend(connection, self.run_id, self.owner, lease_until=now + LEASE_S)
+
+        self.commit_quietly(save)
+
+    def wanted(self, source: str) -> dict[str, AssetClass]:
+        """The symbols that a whole session's bars are wanted for."""
+        with self._store.read() as connection:
+            return wanted_by(connection, self.order, source)
 
     def rest_while_paused(self) -> None:
         """Return when the run may go on."""
@@ -278,7 +304,7 @@ class Ledger:
         gaps = gaps_of(connection, key, Span(ts_of(FIRST_YEAR), question.last + DAY),
                        self.clock.now())  # fmt: skip
         anew = [bars_question(question.asset_class, question.interval, gap) for gap in gaps]
-        lines = [(item_of(symbol, one), lane, str(one)) for one in anew]
+        lines = [(item_of(symbol, one, lane), lane, str(one)) for one in anew]
         known = run_queue.known(connection, self.run_id, [item for item, _, _ in lines])
         added = run_queue.put(
             connection, self.run_id, [one for one in lines if one[0] not in known]
@@ -315,7 +341,3 @@ class Ledger:
         self.control.checkpoint()
         with self._lock:
             self.message = ""
-
-
-def _ignore(_: object) -> None:
-    """A transaction's block answers with nothing."""

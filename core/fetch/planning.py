@@ -70,7 +70,7 @@ class WorkPlan:
     forecasts: tuple[Forecast, ...] = ()
 
     def add(self, subject: str, question: Question, lane: str) -> None:
-        self.lines.append((item_of(subject, question), lane, str(question)))
+        self.lines.append((item_of(subject, question, lane), lane, str(question)))
 
     @property
     def calls(self) -> int:
@@ -99,6 +99,23 @@ def plan_work(connection: Connection, order: Order, sources: Sources, now: float
     plan.lines = _by_session(plan.lines, sources, now)
     plan.forecasts = _forecasts(connection, plan.lines, sources, now)
     return plan
+
+
+def wanted_by(connection: Connection, order: Order, source: str) -> dict[str, AssetClass]:
+    """The stocks and funds that a whole session's bars are wanted for, with their class."""
+    if order.kind is JobKind.BACKFILL:
+        found = dict(_subjects(connection, order))
+    else:
+        found = {
+            info.symbol: info.asset_class
+            for info in worklists.all_series(connection)
+            if info.source == source and (not order.symbols or info.symbol in order.symbols)
+        }
+    return {
+        symbol: asset_class
+        for symbol, asset_class in found.items()
+        if asset_class in (AssetClass.STOCK, AssetClass.FUND)
+    }
 
 
 def per_question(question: Question, batch: int) -> int:
@@ -226,6 +243,11 @@ def _plan_series(
             continue
         if order.limit and info.symbol not in subjects and len(subjects) >= order.limit:
             continue
+        if info.adjustment != sources.bars(info.source).adjustment:
+            plan.skipped[f"{info.symbol} {info.label}"] = (
+                f"{info.source} gives its prices on another basis than this series has"
+            )
+            continue
         subjects.add(info.symbol)
         step = Interval(info.interval)
         key = SeriesKey(info.symbol, info.asset_class, step, info.source, info.adjustment)
@@ -275,7 +297,8 @@ def _by_session(
         taken = {id(line) for line, _ in daily}
         result.extend(line for line in group if id(line) not in taken)
         result.extend(
-            (item_of(date_of(ts), SessionQuestion()), lane, str(SessionQuestion())) for ts in due
+            (item_of(date_of(ts), SessionQuestion(), lane), lane, str(SessionQuestion()))
+            for ts in due
         )
     return result
 
@@ -324,9 +347,14 @@ def _calls(lane: str, lines: list[tuple[str, str, str]], sources: Sources) -> in
     calls = 0
     for text, symbols in Counter(question for _, _, question in lines).items():
         question = question_of(text)
-        batched = isinstance(question, BarsQuestion) and batch_of(sources.bars(source_of(lane)))
-        if not batched or not isinstance(question, BarsQuestion):
+        if not isinstance(question, BarsQuestion):
             calls += symbols
+            continue
+        client = sources.bars(source_of(lane))
+        batched = batch_of(client)
+        if batched is None:
+            each = getattr(client, "calls_for", None)
+            calls += symbols * (each(1, question.interval, question.span) if each else 1)
             continue
         at_once = per_question(question, batched.batch)
         whole, rest = divmod(symbols, at_once)

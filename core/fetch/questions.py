@@ -1,7 +1,8 @@
 """What can be asked for, each as a value and as the short text that a run's queue keeps.
 
-A line of the queue is a subject and a question: `AAPL bars stock 1d 2020-01-02 2026-11-20`. The
-text is all that is needed to ask again, on another day or another machine.
+A line of the queue is a subject, a question and the lane where it began:
+`AAPL bars stock 1d 2020-01-02 2026-11-20 yahoo`. The text is all that is needed to ask again, on
+another day or another machine.
 """
 
 from __future__ import annotations
@@ -81,9 +82,16 @@ def bars_question(asset_class: AssetClass, step: Interval, gap: Span) -> BarsQue
     return BarsQuestion(asset_class, step, gap.start // DAY * DAY, (gap.end - 1) // DAY * DAY)
 
 
-def item_of(subject: str, question: Question) -> str:
-    """The line's name in a run, unique in it."""
-    return f"{subject} {question}"
+def item_of(subject: str, question: Question, lane: str) -> str:
+    """The line's name in a run, unique in it: two sources may be asked for the same bars."""
+    return f"{subject} {question} {lane}"
+
+
+def line_of(item: str) -> tuple[str, str, str]:
+    """Item, lane and question of an item's text: the line as it was first planned."""
+    _, _, rest = item.partition(" ")
+    question, _, lane = rest.rpartition(" ")
+    return item, lane, question
 
 
 def subject_of(item: str) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from core.errors import CacheError, Cancelled, StoreError
+from core.errors import AlreadyRunning, CacheError, Cancelled, StoreError
 from core.fetch.keeping import STORED, Desk
 from core.fetch.lanes import Lane, LaneEnd
 from core.fetch.sources import provider_of
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from core.store import Store
 
 LOOK_S = 0.05
+LOOK_FOR_WORK_S = 1.0
 HEARTBEAT_S = 30.0
 
 
@@ -45,6 +46,9 @@ class FetchRun:
         self._requests: dict[str, int] = {}
         self._ends: dict[str, LaneEnd] = {}
         self._failures: list[BaseException] = []
+        self._before: Mapping[str, Any] = {}
+        self._looked = float("-inf")
+        self._beaten = self._started
 
     @property
     def control(self) -> RunControl:
@@ -72,9 +76,11 @@ class FetchRun:
             raise failure
         return state
 
-    def count(self, earlier: Mapping[str, int]) -> None:
-        """Begin with the outcomes that the run had before it was taken up again."""
-        self._ledger.counts.update(earlier)
+    def count(self, outcomes: Mapping[str, int], summary: Mapping[str, Any]) -> None:
+        """Begin with the outcomes and figures that the run had before it was taken up again."""
+        self._ledger.counts.update(outcomes)
+        self._ledger.records = int(summary.get("records", 0))
+        self._before = summary
 
     def progress(self) -> Progress:
         """The run as it stands now."""
@@ -123,11 +129,18 @@ class FetchRun:
         for lane in [lane for lane, thread in threads.items() if not thread.is_alive()]:
             threads.pop(lane).join()
             self._after(lane)
+            self._looked = float("-inf")
         for failure in self._failures:
             raise failure
-        for lane in self._lanes_with_work():
-            if lane not in self._ends and lane not in threads:
-                threads[lane] = self._open(lane)
+        now = self._ledger.clock.monotonic()
+        if now - self._beaten >= HEARTBEAT_S:
+            self._beaten = now
+            self._ledger.show_alive()
+        if now - self._looked >= LOOK_FOR_WORK_S:
+            self._looked = now
+            for lane in self._lanes_with_work():
+                if lane not in self._ends and lane not in threads:
+                    threads[lane] = self._open(lane)
         return bool(threads)
 
     def _open(self, lane: str) -> threading.Thread:
@@ -141,13 +154,15 @@ class FetchRun:
 
     def _work_in(self, lane: str) -> None:
         try:
-            desk = Desk(lane, self._cache, self._sources, self._ledger.clock)
+            ledger = self._ledger
+            desk = Desk(lane, self._cache, self._sources, ledger.clock, ledger.wanted)
             self._ends[lane] = Lane(lane, desk, self._sources, self._ledger).work()
         except Cancelled:
             self._ends[lane] = LaneEnd("It was stopped.")
         except CacheError as error:
             self._ends[lane] = LaneEnd(str(error))
-            if isinstance(error, StoreError):
+            # Whoever has taken the run over must not be meddled with.
+            if isinstance(error, (StoreError, AlreadyRunning)):
                 self._failures.append(error)
         except BaseException as error:  # noqa: BLE001 - raised again in the run's own thread
             self._failures.append(error)
@@ -216,13 +231,16 @@ class FetchRun:
             "success_rate": round(1 - failed / done, 4) if done else None,
             "stored": counts.get(STORED, 0),
             "records": ledger.records,
-            "requests": self._requests_sent(),
+            "requests": self._requests_sent() + int(self._before.get("requests", 0)),
             "requests_by_provider": self._by_provider(),
             "seconds": {
-                "total": round(ledger.clock.monotonic() - self._started, 3),
-                "waiting": round(self.control.waited_s, 3),
-                "network": round(ledger.network_s, 3),
-                "database": round(ledger.database_s, 3),
+                name: round(seconds + float(self._before.get("seconds", {}).get(name, 0.0)), 3)
+                for name, seconds in (
+                    ("total", ledger.clock.monotonic() - self._started),
+                    ("waiting", self.control.waited_s),
+                    ("network", ledger.network_s),
+                    ("database", ledger.database_s),
+                )
             },
         }
 

@@ -6,6 +6,7 @@ split; its splits and dividends come along. Whatever the plan, volumes may be fr
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from core.providers import Listing, LiveBar
     from core.providers.http_wire import Turns
     from core.runs import RunControl
+
+MINUTES_A_DAY = 960
+"""From four in the morning to eight in the evening."""
 
 FREE_REACH = Reach(days_back=2 * 365, today=False)
 """The free plan: two years, up to yesterday."""
@@ -117,6 +121,17 @@ class Polygon:
                 "requests a minute, and bars of two years up to yesterday."
             )
         return "Polygon accepts the key, and its plan includes live prices."
+
+    def calls_for(self, symbols: int, interval: Interval, span: Span) -> int:
+        """About how many HTTP requests `bars` needs for so many symbols, one after the other.
+
+        A page holds 50,000 of the minutes or days that bars are made of. Daily bars come with two
+        questions for splits and dividends.
+        """
+        days = (span.end - span.start) // DAY * 5 // 7 + 1
+        pages = math.ceil(days * (MINUTES_A_DAY if interval.is_intraday else 1) / 50_000)
+        actions = 2 if self._actions and interval is Interval.D1 else 0
+        return symbols * (max(1, pages) + actions)
 
     def bars(
         self,

@@ -170,11 +170,28 @@ def move(
     )
 
 
-def move_lane(connection: Connection, run_id: int, lane: str, other: str, *, error: str) -> int:
-    """Ask another provider for everything that waits in a lane; how many lines."""
+def questions(connection: Connection, run_id: int, lane: str) -> list[str]:
+    """The different questions that wait in a lane."""
+    rows = connection.execute(
+        select(run_queue.c.question)
+        .distinct()
+        .where(run_queue.c.run_id == run_id, run_queue.c.lane == lane)
+        .order_by(run_queue.c.question)
+    )
+    return [row[0] for row in rows]
+
+
+def move_lane(
+    connection: Connection, run_id: int, lane: str, other: str, *, error: str, question: str
+) -> int:
+    """Ask another provider for every line of a lane with this question; how many lines."""
     result = connection.execute(
         update(run_queue)
-        .where(run_queue.c.run_id == run_id, run_queue.c.lane == lane)
+        .where(
+            run_queue.c.run_id == run_id,
+            run_queue.c.lane == lane,
+            run_queue.c.question == question,
+        )
         .values(lane=other, owner=None, lease_until=None, attempts=0, error=error, not_before=0)
     )
     return result.rowcount

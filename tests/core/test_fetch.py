@@ -117,8 +117,8 @@ class TestPlan:
             backfill("AAPL", "MSFT")
         )
         assert [item for item, _, _ in plan.lines] == [
-            "AAPL bars stock 1d 2026-11-02 2026-11-20",
-            "MSFT bars stock 1d 2026-11-02 2026-11-20",
+            "AAPL bars stock 1d 2026-11-02 2026-11-20 yahoo",
+            "MSFT bars stock 1d 2026-11-02 2026-11-20 yahoo",
         ]
         (forecast,) = plan.forecasts
         assert (forecast.calls, forecast.questions) == (2, 2)
@@ -138,7 +138,7 @@ class TestPlan:
         assert (plan.lines, plan.complete) == ([], 1)
         earlier = fetching.plan(backfill("AAPL", start=date(2026, 10, 1)))
         assert [item for item, _, _ in earlier.lines] == [
-            "AAPL bars stock 1d 2026-10-01 2026-10-30"
+            "AAPL bars stock 1d 2026-10-01 2026-10-30 alpaca:iex"
         ]
 
     def test_unknown_symbols_and_sources_are_named(self, store: Store) -> None:
@@ -361,7 +361,9 @@ class TestRun:
         fetching.start(backfill("AAPL", start=date(2026, 11, 2))).run()
         clock.advance(4 * 86_400)  # the Tuesday after
         plan = fetching.plan(Order(JobKind.UPDATE))
-        assert [item for item, _, _ in plan.lines] == ["AAPL bars stock 1d 2026-11-20 2026-11-24"]
+        assert [item for item, _, _ in plan.lines] == [
+            "AAPL bars stock 1d 2026-11-20 2026-11-24 alpaca:iex"
+        ]
         run = fetching.start(Order(JobKind.UPDATE))
         assert run.run() is RunState.FINISHED
         assert fetching.plan(Order(JobKind.UPDATE)).lines == []
@@ -391,6 +393,59 @@ class TestRun:
         assert after is not None
         assert after["close"].iloc[0] == before["close"].iloc[0] / 2
         assert fetching.cache.coverage("AAPL", "2026-09-01", "2026-11-24").is_complete
+
+    def test_one_symbol_from_two_sources_is_brought_up_to_date_in_both(self, store: Store) -> None:
+        list_symbols(store, "AAPL")
+        clock = ManualClock(NOV_20_2026)
+        both = ScriptedSources(
+            {"alpaca:iex": ScriptedBars(), "yahoo": ScriptedBars("yahoo", "split")}
+        )
+        fetching = engine(store, both, clock)
+        for source in both.names():
+            fetching.start(backfill("AAPL", sources=(source,))).run()
+        clock.advance(4 * 86_400)
+        run = fetching.start(Order(JobKind.UPDATE))
+        assert run.run() is RunState.FINISHED
+        assert run.progress().counts == {"stored": 2}
+        assert fetching.plan(Order(JobKind.UPDATE)).lines == []
+
+    def test_a_retry_asks_the_source_that_had_failed(self, store: Store) -> None:
+        list_symbols(store, "AAPL", "TINY")
+        clock = ManualClock(NOV_20_2026)
+        first, second = ScriptedBars(), ScriptedBars("yahoo", "split")
+        fetching = engine(store, ScriptedSources({"alpaca:iex": first, "yahoo": second}), clock)
+        fetching.start(backfill("AAPL", sources=("alpaca:iex",))).run()
+        fetching.start(backfill("TINY", sources=("yahoo",))).run()
+        clock.advance(4 * 86_400)
+        second.script = lambda _: ProviderDown("yahoo", "No answer.")
+        run = fetching.start(Order(JobKind.UPDATE))
+        run.run()
+        second.script = lambda _: None
+        first.asked.clear()
+        again = fetching.retry_failed(run.id)
+        assert again.run() is RunState.FINISHED
+        assert first.asked == []
+        assert second.asked[-1] == ("TINY",)
+        assert again.summary()["records"] >= 2
+
+    def test_a_program_that_lost_its_run_meddles_with_nothing(self, store: Store) -> None:
+        symbols = [f"S{n}" for n in range(4)]
+        list_symbols(store, *symbols)
+
+        def script(symbol: str) -> None:
+            if symbol == "S1":
+                with store.write() as connection:
+                    connection.exec_driver_sql("UPDATE runs SET owner = 'elsewhere:1:a'")
+
+        sources = ScriptedSources(
+            {"alpaca:iex": ScriptedBars(script=script), "yahoo": ScriptedBars("yahoo", "split")}
+        )
+        run = engine(store, sources).start(backfill(*symbols))
+        assert run.run() is RunState.FAILED
+        assert "taken this run over" in run.progress().message
+        assert sources.clients["yahoo"].asked == []
+        assert run_lanes(store, run) == {"alpaca:iex": 3}
+        assert stored_state(store) == "running"
 
     def test_options_are_stored_by_symbol(self, store: Store) -> None:
         list_symbols(store, "AAPL", "NONE")

@@ -117,7 +117,7 @@ def test_a_market_s_sessions_are_fetched_whole_where_that_is_cheaper(
     order = Order(JobKind.BACKFILL, start=start, sources=("polygon",))
     plan = services.fetching.plan(order)
     sessions = [item for item, _, _ in plan.lines]
-    assert all(item.endswith(" session") for item in sessions)
+    assert all(" session " in item for item in sessions)
     assert 5 <= len(sessions) <= 10
     run = carried_out(services, order)
     assert run.progress().state is RunState.FINISHED
@@ -125,6 +125,37 @@ def test_a_market_s_sessions_are_fetched_whole_where_that_is_cheaper(
     frame = services.fetching.cache.get(SYMBOLS[3], start, TODAY, "polygon")
     assert frame is not None
     assert len(frame) == len(sessions)
+
+
+def test_a_session_is_kept_for_the_symbols_of_the_order_only(
+    stack: ExitStack, tmp_path: Path, universe: Universe
+) -> None:
+    polygon = PracticePolygon(universe, WALKS, keys={"practice-key": PAID})
+    services = opened(stack, tmp_path, polygon=polygon)
+    services.add_symbols([SymbolInfo("ZZZZ"), SymbolInfo("YYYY"), SymbolInfo("XXXX")])
+    start = TODAY - timedelta(days=4)
+    wanted = (*SYMBOLS[:5], "ZZZZ", "YYYY", "XXXX")
+    order = Order(JobKind.BACKFILL, symbols=wanted, start=start, sources=("polygon",))
+    assert all(" session " in item for item, _, _ in services.fetching.plan(order).lines)
+    run = carried_out(services, order)
+    assert run.progress().state is RunState.FINISHED
+    assert services.fetching.cache.get_symbols() == sorted(SYMBOLS[:5])
+    # That there is no bar of ZZZZ is known now, too.
+    assert services.fetching.plan(order).lines == []
+
+
+def test_sessions_wait_for_their_own_provider(
+    stack: ExitStack, tmp_path: Path, universe: Universe
+) -> None:
+    polygon = PracticePolygon(universe, WALKS, keys={"another-key": PAID})
+    yahoo = PracticeYahoo(universe, charts=WALKS)
+    services = opened(stack, tmp_path, polygon=polygon, yahoo=yahoo)
+    start = TODAY - timedelta(days=4)
+    run = carried_out(services, Order(JobKind.BACKFILL, start=start))
+    assert run.progress().state is RunState.FAILED
+    assert "key" in run.progress().message
+    assert run.progress().counts == {}
+    assert yahoo.log.requests == 0
 
 
 def test_hours_of_a_session_are_whole(stack: ExitStack, tmp_path: Path, universe: Universe) -> None:

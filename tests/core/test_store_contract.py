@@ -774,7 +774,9 @@ def test_queues_agree(both: Both) -> None:
     both.write(run_queue.finish, run, [(line, "stored", "1 bar", 1) for line in taken[3:]], now=100)
     both.write(run_queue.release, run, "host:1:a")
     assert both.read(run_queue.left, run) == {"alpaca": 702, "yahoo": 2}
-    assert both.write(run_queue.move_lane, run, "yahoo", "polygon", error="blocked") == 2
+    assert both.read(run_queue.questions, run, "yahoo") == ["bars", "options"]
+    moved = {"error": "blocked", "question": "bars"}
+    assert both.write(run_queue.move_lane, run, "yahoo", "polygon", **moved) == 1
     assert both.read(run_queue.known, run, ["S0 bars", "S705 bars", "Y bars"]) == {
         "S0 bars",
         "S705 bars",
