@@ -221,13 +221,13 @@ def item_text(item: str) -> str:
     """One line of a run: "AAPL  1d  2024-01-02 to 2026-11-20", "All stocks"; a symbol alone stays
     as it is."""
     match item.split():
-        case [subject, "bars", _, step, first, last]:
+        case [subject, "bars", _, step, first, last, _]:
             days = first if first == last else f"{first} to {last}"
             return f"{subject}  {step}  {days}"
-        case [_, "session", day]:
+        case [day, "session", _]:
             return f"All symbols  1d  {day}"
-        case [subject, "options"]:
+        case [subject, "options", _]:
             return subject
-        case [_, "universe", asset_class]:
+        case [_, "universe", asset_class, _]:
             return f"Directory: {asset_class}"
     return item

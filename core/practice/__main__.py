@@ -22,6 +22,7 @@ from core.practice.keyed import COMMANDS
 from core.practice.limits import Limits
 from core.practice.members import from_pytickersymbols
 from core.practice.mishaps import Mishaps
+from core.practice.nasdaq_trader import PracticeNasdaqTrader
 from core.practice.universe import Universe
 from core.practice.yahoo import PracticeYahoo
 
@@ -99,12 +100,17 @@ def _alpaca(given: argparse.Namespace) -> Server:
     )
 
 
+def _nasdaq_trader(given: argparse.Namespace) -> Server:
+    return PracticeNasdaqTrader(_universe(given), port=given.port)
+
+
 PROVIDERS: dict[
     str,
     tuple[Callable[[], argparse.ArgumentParser], Callable[[argparse.Namespace], Server]],
 ] = {
     "yahoo": (_yahoo_parser, _yahoo),
     "alpaca": (_alpaca_parser, _alpaca),
+    "nasdaq_trader": (lambda: _parser("nasdaq_trader"), _nasdaq_trader),
 }
 PROVIDERS |= COMMANDS
 """By name: what it takes on the command line, and how it is made from that."""

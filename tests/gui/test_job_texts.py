@@ -16,7 +16,7 @@ from gui.forecast import Estimate
 NOW = 1_790_000_000.0
 ORDER = Order(JobKind.BACKFILL, symbols=("AAPL",), start=date(2024, 1, 2))
 LINE = (
-    "AAPL bars stock 1d 2024-01-02 2024-01-31",
+    "AAPL bars stock 1d 2024-01-02 2024-01-31 alpaca:iex",
     "alpaca:iex",
     "bars stock 1d 2024-01-02 2024-01-31",
 )
@@ -79,10 +79,10 @@ def test_a_run_without_a_usable_summary_has_none(text: str | None) -> None:
     ("item", "text"),
     [
         (LINE[0], "AAPL  1d  2024-01-02 to 2024-01-31"),
-        ("AAPL bars stock 1h 2024-01-02 2024-01-02", "AAPL  1h  2024-01-02"),
-        ("* session 2024-01-02", "All symbols  1d  2024-01-02"),
-        ("AAPL options", "AAPL"),
-        ("* universe stock", "Directory: stock"),
+        ("AAPL bars stock 1h 2024-01-02 2024-01-02 yahoo", "AAPL  1h  2024-01-02"),
+        ("2024-01-02 session polygon", "All symbols  1d  2024-01-02"),
+        ("AAPL options yahoo", "AAPL"),
+        ("* universe stock nasdaq_trader", "Directory: stock"),
         ("AAPL", "AAPL"),
     ],
 )
