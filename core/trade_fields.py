@@ -24,6 +24,40 @@ if TYPE_CHECKING:
 Moment = str | date
 """A date, a time (a pandas Timestamp is one) or ISO text of either."""
 
+TABLE_COLUMNS = (
+    "trade_id",
+    "symbol",
+    "asset_type",
+    "entry_date",
+    "entry_price",
+    "entry_order_id",
+    "quantity",
+    "exit_date",
+    "exit_price",
+    "exit_order_id",
+    "exit_reason",
+    "initial_stop_loss",
+    "initial_take_profit",
+    "final_stop_loss",
+    "final_take_profit",
+    "stop_adjustments",
+    "realized_pnl",
+    "realized_pnl_pct",
+    "max_profit_pct",
+    "max_drawdown_pct",
+    "holding_period_hours",
+    "strategy_name",
+    "signal_strength",
+    "signal_confidence",
+    "entry_slippage_pct",
+    "exit_slippage_pct",
+    "commission_paid",
+    "broker_account",
+    "created_at",
+    "notes",
+)
+"""The columns of the table trade_history, as trading programs keep it, without its row number."""
+
 DERIVED = ("realized_pnl_pct", "holding_period_hours")
 HOUR_S = 3_600
 SMALLEST = Decimal("0.00000001")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.sessions import NEW_YORK
 from core.store import trade_log as stored
-from core.trade_fields import DERIVED, HOUR_S, new_york, read_notes
+from core.trade_fields import DERIVED, HOUR_S, TABLE_COLUMNS, new_york, read_notes
 from core.trade_stats import TradeStatistics, by_group
 
 if TYPE_CHECKING:
@@ -18,36 +18,7 @@ if TYPE_CHECKING:
 
 FRAME_COLUMNS = (
     "id",
-    "trade_id",
-    "symbol",
-    "asset_type",
-    "entry_date",
-    "entry_price",
-    "entry_order_id",
-    "quantity",
-    "exit_date",
-    "exit_price",
-    "exit_order_id",
-    "exit_reason",
-    "initial_stop_loss",
-    "initial_take_profit",
-    "final_stop_loss",
-    "final_take_profit",
-    "stop_adjustments",
-    "realized_pnl",
-    "realized_pnl_pct",
-    "max_profit_pct",
-    "max_drawdown_pct",
-    "holding_period_hours",
-    "strategy_name",
-    "signal_strength",
-    "signal_confidence",
-    "entry_slippage_pct",
-    "exit_slippage_pct",
-    "commission_paid",
-    "broker_account",
-    "created_at",
-    "notes",
+    *TABLE_COLUMNS,
     "side",
     "multiplier",
     "currency",

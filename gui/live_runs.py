@@ -44,6 +44,12 @@ class Run(Protocol):
     def outcomes_after(self, number: int) -> list[Outcome]: ...
 
 
+class Engine(Protocol):
+    """What makes the runs of one kind."""
+
+    def resume(self, run_id: int, *, try_now: bool = False) -> Run: ...
+
+
 class LiveRun(QObject):
     """Starts, watches and stops the runs of one kind, one after the other.
 
@@ -59,9 +65,12 @@ class LiveRun(QObject):
     trouble = Signal(object)
     waiting_changed = Signal()
 
-    def __init__(self, services: Services, tasks: Tasks, parent: QObject | None = None) -> None:
+    def __init__(
+        self, services: Services, engine: Engine, tasks: Tasks, parent: QObject | None = None
+    ) -> None:
         super().__init__(parent)
         self._services = services
+        self._engine = engine
         self._tasks = tasks
         self._run: Run | None = None
         self._progress: Progress | None = None
@@ -96,7 +105,7 @@ class LiveRun(QObject):
 
     def resume(self, run_id: int, *, try_now: bool = False) -> None:
         """Take an ended run up where it stopped."""
-        raise NotImplementedError
+        self.begin(lambda: self._engine.resume(run_id, try_now=try_now))
 
     def pause(self) -> None:
         """Hold the run before its next question."""
@@ -209,9 +218,6 @@ class SectorRuns(LiveRun):
         symbols = tuple(one.symbol for one in failed)
         self.start(Scope(ScopeKind.SELECTION, symbols=symbols))
 
-    def resume(self, run_id: int, *, try_now: bool = False) -> None:
-        self.begin(lambda: self._services.sectors.resume(run_id, try_now=try_now))
-
 
 class FetchRuns(LiveRun):
     """The fetches of one open cache, whatever they fetch."""
@@ -219,9 +225,6 @@ class FetchRuns(LiveRun):
     def start(self, order: Order, *, plan: WorkPlan | None = None, try_now: bool = False) -> None:
         """Begin a new run for an order; what comes of it arrives as a signal."""
         self.begin(lambda: self._services.fetching.start(order, plan=plan, try_now=try_now))
-
-    def resume(self, run_id: int, *, try_now: bool = False) -> None:
-        self.begin(lambda: self._services.fetching.resume(run_id, try_now=try_now))
 
     def retry_failed(self, run_id: int) -> None:
         """Work once more on what had failed in a run."""
@@ -238,8 +241,8 @@ class LiveRuns(QObject):
 
     def __init__(self, services: Services, tasks: Tasks, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.sectors = SectorRuns(services, tasks, self)
-        self.fetch = FetchRuns(services, tasks, self)
+        self.sectors = SectorRuns(services, services.sectors, tasks, self)
+        self.fetch = FetchRuns(services, services.fetching, tasks, self)
         self._timer = QTimer(self)
         self._timer.setInterval(POLL_MS)
         self._timer.timeout.connect(self._poll)

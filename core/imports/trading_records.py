@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from core.imports import database, naming, stamps
 from core.imports.contents import Chain, OldTrade, shown
 from core.imports.database import NOT_UTF8, Table, text
+from core.trade_fields import TABLE_COLUMNS
 
 if TYPE_CHECKING:
     import sqlite3
@@ -35,38 +36,6 @@ CHAIN_COLUMNS = (
     "underlying_price",
 )
 CHAIN_EXTRAS = ("cached_at", "data_quality_score", "provider_metadata")
-TRADE_COLUMNS = (
-    "trade_id",
-    "symbol",
-    "asset_type",
-    "entry_date",
-    "entry_price",
-    "entry_order_id",
-    "quantity",
-    "exit_date",
-    "exit_price",
-    "exit_order_id",
-    "exit_reason",
-    "initial_stop_loss",
-    "initial_take_profit",
-    "final_stop_loss",
-    "final_take_profit",
-    "stop_adjustments",
-    "realized_pnl",
-    "realized_pnl_pct",
-    "max_profit_pct",
-    "max_drawdown_pct",
-    "holding_period_hours",
-    "strategy_name",
-    "signal_strength",
-    "signal_confidence",
-    "entry_slippage_pct",
-    "exit_slippage_pct",
-    "commission_paid",
-    "broker_account",
-    "created_at",
-    "notes",
-)
 
 LARGEST_CHAIN = 100_000
 LARGEST_CELL = 100_000
@@ -132,10 +101,10 @@ def _metadata(cells: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def trades(connection: sqlite3.Connection, table: Table, reading: Reading) -> Iterator[OldTrade]:
-    sql = f"SELECT {table.select(TRADE_COLUMNS)} FROM {database.quoted(table.name)}"  # noqa: S608
+    sql = f"SELECT {table.select(TABLE_COLUMNS)} FROM {database.quoted(table.name)}"  # noqa: S608
     for row in connection.execute(sql):
         reading.control.checkpoint()
-        cells = _cells(TRADE_COLUMNS, row, shown(row[0]), reading)
+        cells = _cells(TABLE_COLUMNS, row, shown(row[0]), reading)
         if cells is None:
             continue
         created = cells["created_at"]
